@@ -1,1 +1,3 @@
-"""TST."""
+"""TST: a vision model for one space, made in that space (test-space training)."""
+
+__version__ = "0.1.0"

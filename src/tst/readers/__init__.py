@@ -1,1 +1,90 @@
-"""TST."""
+"""Readers of capture formats, one file each, and the stage `read` that makes Spaces with them.
+
+A reader is a module of this folder with a function `read(source, ...) -> Recording`; its format is the module's name.
+"""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tst.errors import UserError
+from tst.files import read_json
+from tst.readers.base import Frame, Recording
+from tst.space.ingest import ClassList, add_walk
+from tst.space.space import Space
+
+__all__ = ["READERS", "Frame", "Recording", "read"]
+
+READERS: dict[str, Callable[..., Recording]] = {}
+for _module in pkgutil.iter_modules(__path__):
+    if _module.name != "base":
+        READERS[_module.name] = importlib.import_module(f"{__name__}.{_module.name}").read
+
+
+def read(
+    format: str,
+    source: str | Path,
+    space: str | Path,
+    *,
+    walk: str | None = None,
+    classes: str | Path | None = None,
+    fov: float | None = None,
+    focal: float | None = None,
+) -> Space:
+    """Read a capture into a Space: a new one, or a further walk of one that exists.
+
+    Nothing appears in `space` before the whole walk has been read and checked, and nothing there is overwritten.
+
+    Args:
+        format: the capture's format, one of READERS.
+        source: the capture.
+        space: folder of the Space.
+        walk: name of the walk; by default that of the source folder.
+        classes: JSON with "classes" (names in order of their index) and "ignore_index"; by default the source's
+            own classes.json, if it has one.
+        fov: horizontal field of view in degrees, for formats that do not say.
+        focal: focal length in pixels instead.
+
+    Raises:
+        UserError: the capture is damaged or does not fit the Space; names the file and the remedy.
+    """
+    if format not in READERS:
+        raise UserError(f"{format}: no such capture format. Use one of: {', '.join(READERS)}.")
+    source, space = Path(source), Path(space)
+    if not source.exists():
+        raise UserError(f"{source}: not found. Check the path.")
+    options: dict[str, Any] = {k: v for k, v in {"fov": fov, "focal": focal}.items() if v is not None}
+    for option in options:
+        if option not in inspect.signature(READERS[format]).parameters:
+            raise UserError(f"--{option}: a {format} capture has its own intrinsics. Leave the option out.")
+    recording = READERS[format](source, **options)
+    folder = source if source.is_dir() else source.parent
+    if classes is None and (folder / "classes.json").is_file():
+        classes = folder / "classes.json"
+    class_list = None if classes is None else load_classes(Path(classes))
+    if classes is not None:
+        options["classes"] = Path(classes).name
+    return add_walk(space, recording, walk or folder.resolve().name, class_list, options)
+
+
+def load_classes(path: Path) -> ClassList:
+    """Read a class list.
+
+    Raises:
+        UserError: it is not one.
+    """
+    value = read_json(path)
+    names = value.get("classes") if isinstance(value, dict) else None
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
+        raise UserError(f'{path}: has no list of names under "classes". Write {{"classes": ["wall", ...]}}.')
+    if len(set(names)) < len(names):
+        raise UserError(f"{path}: a class name occurs twice. Give each class its own name.")
+    if len(names) > 255:
+        raise UserError(f"{path}: has {len(names)} classes and masks hold at most 255. Merge some.")
+    ignore = value.get("ignore_index", 255)
+    if not isinstance(ignore, int) or isinstance(ignore, bool) or not 0 <= ignore <= 255:
+        raise UserError(f"{path}: ignore_index is {ignore!r}. Use a whole number from 0 to 255.")
+    return ClassList(names, ignore)

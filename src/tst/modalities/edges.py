@@ -1,0 +1,59 @@
+"""Canny edges of the RGB image."""
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import cv2
+import numpy as np
+import torch.nn.functional as F
+from torch import Tensor
+
+from tst.modalities.base import Modality, mean_over_images
+
+if TYPE_CHECKING:
+    from tst.space.camera import Camera
+
+LOW_THRESHOLD, HIGH_THRESHOLD = 100, 200
+BLUR_SIGMA = 1.0
+# A resized or reconstructed value counts as an edge from here on. A one-pixel line that falls between two pixels gives
+# each half of 255, so half of 255 itself would be a coin toss.
+EDGE_LEVEL = 85
+
+
+class Edges(Modality):
+    """Where brightness changes: uint8, 255 on an edge, 0 elsewhere; softer in between once resized.
+
+    Grey image, Gaussian blur (sigma 1, 5x5), then Canny with L1 gradients of a 3x3 Sobel and thresholds 100 and 200, at
+    the size of the RGB image. Everything is valid. Networks see [-1, 1].
+    """
+
+    name = "edges"
+    order = 40
+    sources = ("rgb",)
+    interpolation: ClassVar[Literal["bilinear", "nearest"]] = "bilinear"
+
+    def derive(self, sources: dict[str, np.ndarray], camera: "Camera | None") -> np.ndarray:
+        """Edges of `rgb`, at its size."""
+        grey = cv2.cvtColor(sources["rgb"], cv2.COLOR_RGB2GRAY)
+        return cv2.Canny(cv2.GaussianBlur(grey, (5, 5), BLUR_SIGMA), LOW_THRESHOLD, HIGH_THRESHOLD)
+
+    def resize(self, array: np.ndarray, height: int, width: int) -> np.ndarray:
+        """Area average when shrinking, times the shrinkage: a one-pixel line keeps its brightness instead of fading."""
+        if height > array.shape[0] or width > array.shape[1]:
+            return cv2.resize(array, (width, height), interpolation=cv2.INTER_LINEAR)
+        shrinkage = (array.shape[0] * array.shape[1] / (height * width)) ** 0.5
+        mean = cv2.resize(array.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+        return np.rint(np.minimum(mean * shrinkage, 255)).astype(np.uint8)
+
+    def reconstruction_metrics(self, prediction_BCHW: Tensor, target_BCHW: Tensor) -> dict[str, float]:
+        """F1 of edge pixels, a pixel matching if the other image has an edge within one pixel (8 neighbours)."""
+        predicted, true = ((x.float() >= EDGE_LEVEL).float() for x in (prediction_BCHW, target_BCHW))
+        near_true, near_predicted = (F.max_pool2d(x, 3, 1, 1) for x in (true, predicted))
+        precision = (predicted * near_true).sum((1, 2, 3)) / predicted.sum((1, 2, 3)).clamp_min(1)
+        recall = (true * near_predicted).sum((1, 2, 3)) / true.sum((1, 2, 3)).clamp_min(1)
+        f1 = 2 * precision * recall / (precision + recall).clamp_min(1e-6)
+        has_any = (predicted + true).flatten(1).any(1)
+        return {"edge_f1": mean_over_images(f1[:, None, None], has_any[:, None, None])}
+
+    def draw(self, array: np.ndarray) -> np.ndarray:
+        """White on black."""
+        return np.repeat(array[..., None], 3, -1)

@@ -1,0 +1,197 @@
+"""Surface normals from depth, also where depth is coarsely quantised.
+
+A plane seen by a pinhole camera is linear in *inverse* depth, D = a u + b v + c, so a least-squares fit over a window is
+exact whatever the slant. Windows of several sizes are fitted everywhere with box sums; each pixel then takes the windows,
+its own or neighbours' that contain it, whose normal should be the most exact. What makes a window inexact:
+
+- quantisation and noise: a step of height q at the end of a window of length L turns the plane by q / L;
+- a misfit: the window straddles an edge or a crease, and the residual is larger than quantisation explains;
+- the pixel itself does not lie on the window's plane.
+
+So coarse depth leads to large windows, fine depth to small ones, and near a discontinuity or a crease to windows on the
+pixel's own side of it. Nothing here depends on the sensor: the quantisation step is measured in the image.
+"""
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import torch
+from scipy.ndimage import minimum_filter1d
+from torch import Tensor
+
+from tst.errors import UserError
+from tst.modalities.base import Modality, mean_over_images
+
+if TYPE_CHECKING:
+    from tst.space.camera import Camera
+
+# Window radii in pixels of a 320-pixel-wide image; the others scale with the width.
+RADII = (2, 4, 8, 13, 20)
+# A normal that is expected to be worse than this (radians) is stored as unknown.
+WORST_ERROR = 0.7
+
+
+def quantisation(depth: np.ndarray) -> np.ndarray:
+    """Step between neighbouring depth levels at each pixel, (H, W) float32 in the depth's unit.
+
+    It is the smallest gap among the 16 nearest of the image's own levels, so that a sparse histogram is not taken for
+    coarse depth, and steps may grow with distance, as a stereo camera's do.
+    """
+    levels = np.flatnonzero(np.bincount(depth.ravel(), minlength=2))
+    levels = levels[levels > 0]
+    if len(levels) < 2:
+        return np.ones(depth.shape, np.float32)
+    gaps = minimum_filter1d(np.diff(levels), min(17, len(levels) - 1), mode="nearest").astype(np.float32)
+    table = np.ones(int(levels[-1]) + 1, np.float32)
+    table[levels] = np.append(gaps, gaps[-1])
+    return table[depth]
+
+
+def plane_normals(depth: np.ndarray, camera: "Camera") -> tuple[np.ndarray, np.ndarray]:
+    """Outward normals in camera axes (x right, y down, z forward) from a z-depth image.
+
+    Args:
+        depth: (H, W) uint16 millimetres, 0 = unknown.
+        camera: of the same size as `depth`.
+
+    Returns:
+        normals (H, W, 3) float32, unit length or 0 where unknown; and the expected error in radians, (H, W) float32.
+    """
+    height, width = depth.shape
+    valid = depth > 0
+    metres = np.where(valid, depth, 1).astype(np.float64) / 1000
+    step = quantisation(depth) / 1000
+    z = metres.astype(np.float32)
+
+    # Weighted by z^4 a residual of D is one of z, in which depth is uniformly quantised.
+    u = ((np.arange(width) - width / 2) / width)[None]
+    v = ((np.arange(height) - height / 2) / width)[:, None]
+    z2 = np.where(valid, metres * metres, 0.0)
+    w, wd = z2 * z2, z2 * metres
+    uw, vw = w * u, w * v
+    sums = [w, uw, vw, wd, uw * u, uw * v, vw * v, wd * u, wd * v, z2, valid.astype(np.float64)]
+
+    shortest = np.float32(width / np.sqrt(camera.fx * camera.fy))
+    focal_x, focal_y = np.float32(camera.fx / width), np.float32(camera.fy / width)
+    ray_x = np.float32((np.arange(width) + 0.5 - camera.cx) / camera.fx)[None]
+    ray_y = np.float32((np.arange(height) + 0.5 - camera.cy) / camera.fy)[:, None]
+    total = np.zeros((height, width, 3), np.float32)
+    total_weight = np.zeros((height, width), np.float32)
+    best = np.full((height, width), np.inf, np.float32)
+    for radius in sorted({max(1, round(radius * width / 320)) for radius in RADII}):
+        fit = _fit_windows(sums, radius, u, v)
+        if fit is None:
+            continue
+        slope_u, slope_v, level, variance, count = fit
+        # In camera axes the plane is A x + B y + C = 1/z: (A, B, C) is the inward normal over the distance.
+        a, b = slope_u * focal_x, slope_v * focal_y
+        c = level - a * ray_x - b * ray_y
+        norm = np.sqrt(a * a + b * b + c * c) + np.float32(1e-12)
+        length = (2 * radius + 1) / width * shortest * z
+        unexplained = np.maximum(variance - (step * step) * np.float32(0.1), 0)
+        inexact = (0.4 * step / length) ** 2 + (12 / length**2) * unexplained + np.float32(0.015 + 0.002 * radius) ** 2
+        inexact = np.where(count < 0.4 * (2 * radius + 1) ** 2, np.float32(1e6), inexact).astype(np.float32)
+        maps = np.stack([a, b, c, a / norm, b / norm, c / norm, inexact, length], -1).astype(np.float32)
+        offset = round(0.8 * radius)
+        for dy in (-offset, 0, offset):
+            for dx in (-offset, 0, offset):
+                # The window's centre is at pixel + (dy, dx).
+                to, at = _overlap(height, width, dy, dx)
+                there = maps[at]
+                expected = there[..., 0] * ray_x[:, to[1]] + there[..., 1] * ray_y[to[0]] + there[..., 2]
+                off = np.abs(z[to] - 1 / np.maximum(expected, np.float32(0.02))) - step[to] * np.float32(0.6)
+                error = there[..., 6] + (2 * np.maximum(off, 0) / there[..., 7]) ** 2
+                weight = 1 / (error * error * error)
+                total[to] += weight[..., None] * there[..., 3:6]
+                total_weight[to] += weight
+                np.minimum(best[to], error, out=best[to])
+    norm = np.linalg.norm(total, axis=-1, keepdims=True)
+    error = np.sqrt(best)
+    known = valid & (error < WORST_ERROR) & (norm[..., 0] > 0)
+    return np.where(known[..., None], -total / np.maximum(norm, 1e-30), 0).astype(np.float32), error
+
+
+def _fit_windows(sums: list[np.ndarray], radius: int, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, ...] | None:
+    """Least squares of D = a u + b v + c over the window at each pixel: a, b, c, variance of z, count."""
+    size = (2 * radius + 1, 2 * radius + 1)
+    w, su, sv, sd, uu, uv, vv, ud, vd, dd, count = (
+        cv2.boxFilter(image, -1, size, normalize=False, borderType=cv2.BORDER_CONSTANT) for image in sums
+    )
+    scale = 1 / np.maximum(w, 1e-9)
+    mean_u, mean_v, mean_d = su * scale, sv * scale, sd * scale
+    uu, uv, vv = uu * scale - mean_u**2, uv * scale - mean_u * mean_v, vv * scale - mean_v**2
+    ud, vd, dd = ud * scale - mean_u * mean_d, vd * scale - mean_v * mean_d, dd * scale - mean_d**2
+    determinant = uu * vv - uv * uv
+    flat = determinant < 1e-3 * (radius / u.size) ** 4
+    determinant = np.where(flat, 1.0, determinant)
+    a, b = (ud * vv - vd * uv) / determinant, (vd * uu - ud * uv) / determinant
+    variance = np.maximum(dd - a * ud - b * vd, 0) * w / np.maximum(count, 1)
+    return a, b, mean_d - a * mean_u - b * mean_v, variance, np.where(flat, 0, count)
+
+
+def _overlap(height: int, width: int, dy: int, dx: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Where an image and itself moved by (dy, dx) overlap."""
+    to = slice(max(0, -dy), height - max(0, dy)), slice(max(0, -dx), width - max(0, dx))
+    at = slice(max(0, dy), height - max(0, -dy)), slice(max(0, dx), width - max(0, -dx))
+    return to, at
+
+
+def encode(normals: np.ndarray) -> np.ndarray:
+    """Outward unit normals in camera axes (0 = unknown) as uint8: R = +x right, G = +y down, B = towards the camera."""
+    towards = normals * np.array([1, 1, -1], np.float32)
+    stored = np.rint((towards + 1) * 127.5).clip(0, 255).astype(np.uint8)
+    stored[~normals.any(-1)] = 0
+    return stored
+
+
+def decode(stored: np.ndarray) -> np.ndarray:
+    """Outward unit normals in camera axes, float32, 0 where unknown: the inverse of `encode`."""
+    normals = (stored.astype(np.float32) / 127.5 - 1) * np.array([1, 1, -1], np.float32)
+    normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-6)
+    normals[~stored.any(-1)] = 0
+    return normals
+
+
+class Normals(Modality):
+    """Direction each surface faces, in camera axes: uint8, (n + 1) / 2 * 255 with R = +x right, G = +y down,
+    B = towards the camera; (0, 0, 0) = unknown. Networks see [-1, 1], 0 where unknown.
+    """  # noqa: D205, D209
+
+    name = "normals"
+    order = 30
+    channels = 3
+    sources = ("depth",)
+
+    def derive(self, sources: dict[str, np.ndarray], camera: "Camera | None") -> np.ndarray:
+        """Normals of `depth`, at its size."""
+        if camera is None:
+            raise UserError("normals: the camera is unknown. Read the capture again and give its field of view.")
+        depth = sources["depth"]
+        normals, _ = plane_normals(depth, camera.resized(depth.shape[1], depth.shape[0]))
+        return encode(normals)
+
+    def valid(self, x_BCHW: Tensor) -> Tensor:
+        """Wherever a normal is known."""
+        return (x_BCHW > 0).any(1, keepdim=True)
+
+    def flip_values(self, x_BCHW: Tensor) -> Tensor:
+        """Left becomes right: red is inverted where known."""
+        red = torch.where(self.valid(x_BCHW), 255 - x_BCHW[:, :1], x_BCHW[:, :1])
+        return torch.cat([red, x_BCHW[:, 1:]], 1)
+
+    def denormalise(self, z_BCHW: Tensor, like_BCHW: Tensor) -> Tensor:
+        """Stored values of the unit vectors in the direction of z."""
+        unit = z_BCHW.float() / z_BCHW.float().norm(dim=1, keepdim=True).clamp_min(1e-6)
+        return ((unit + 1) * 127.5).round().clamp(0, 255)
+
+    def reconstruction_metrics(self, prediction_BCHW: Tensor, target_BCHW: Tensor) -> dict[str, float]:
+        """Mean angle in degrees."""
+        predicted, true = (x.float() / 127.5 - 1 for x in (prediction_BCHW, target_BCHW))
+        sine = torch.linalg.cross(predicted, true, dim=1).norm(dim=1)
+        angle = torch.atan2(sine, (predicted * true).sum(1)).rad2deg()
+        return {"angle": mean_over_images(angle, self.valid(target_BCHW)[:, 0])}
+
+    def draw(self, array: np.ndarray) -> np.ndarray:
+        """The stored colours."""
+        return array.copy()

@@ -1,0 +1,144 @@
+"""Batches for pre-training: pixels cropped on the device, tokens gathered, nothing per sample in Python.
+
+Shape letters: B batch, N frames, V views of a frame, L tokens of a view, M modalities of the model.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from tst.modalities import MODALITIES
+from tst.modalities.jitter import JitterConfig
+from tst.modalities.rgb import to_imagenet
+from tst.model.table import ModalitySpec
+from tst.tokenizers.tokens import Tokens
+from tst.tokenizers.views import FrameSource, Views
+
+
+def pixel_name(resolution: int) -> str:
+    """4M's name of the pixel input."""
+    return f"rgb@{resolution}"
+
+
+def token_name(modality: str, resolution: int) -> str:
+    """4M's name of a modality's tokens, such as `tok_normal@224`."""
+    return f"{MODALITIES[modality].token_name}@{resolution}"
+
+
+def model_table(vocabularies: dict[str, int], resolution: int) -> list[ModalitySpec]:
+    """The model's modalities: RGB as pixels (input) and, for each modality with tokens, tokens (input and target)."""
+    grid = (resolution // 16, resolution // 16)
+    pixels = ModalitySpec(pixel_name(resolution), "pixels", grid=grid, patch=16, channels=3, input=True, target=False)
+    return [pixels] + [
+        ModalitySpec(token_name(name, resolution), "tokens", vocab=size, grid=grid, patch=16, input=True, target=True)
+        for name, size in vocabularies.items()
+    ]
+
+
+@dataclass
+class Batch:
+    """What the model takes.
+
+    Attributes:
+        inputs: pixels (B, 3, H, W) float32 normalised, token ids (B, L) int64; zeros where a sample lacks the modality.
+        available_BM: which samples have which modality, in model order, bool.
+    """
+
+    inputs: dict[str, Tensor]
+    available_BM: Tensor
+
+
+@dataclass
+class TokenSource:
+    """One Space ready for pre-training: its RGB frames, and tokens of the same views.
+
+    Attributes:
+        tokens: by modality; may lack modalities that other sources have.
+        frames: indices of the frames to draw from, int64.
+    """
+
+    rgb: FrameSource
+    views: Views
+    tokens: dict[str, Tokens]
+    frames: Tensor
+    _arrays: dict[str, Tensor] = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Copied to memory (uint16 has no gather in torch): 24 views of 500 frames of 4 modalities are 12 MB as int32.
+        self._arrays = {
+            name: torch.from_numpy(tokens.array.astype("int32")).to(self.rgb.device)
+            for name, tokens in self.tokens.items()
+        }
+
+    def gather(self, frames_B: Tensor, views_B: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Pixels (B, 3, H, W) in 0..255 and tokens (B, L) of the given views."""
+        boxes, flip = self.views.boxes_NV4[frames_B, views_B], self.views.flip_NV[frames_B, views_B]
+        size = round(self.tokens_side * 16)
+        pixels = self.rgb.crop("rgb", frames_B, boxes, flip, size)
+        where = (frames_B.to(self.rgb.device), views_B.to(self.rgb.device))
+        return pixels, {name: array[where].long() for name, array in self._arrays.items()}
+
+    @property
+    def tokens_side(self) -> int:
+        """Tokens along one side of a view."""
+        return round(next(iter(self._arrays.values())).shape[-1] ** 0.5)
+
+
+class BatchMaker:
+    """Draws batches over one or two sources in fixed proportion."""
+
+    def __init__(
+        self,
+        sources: list[TokenSource],
+        counts: list[int],
+        vocabularies: dict[str, int],
+        resolution: int,
+        jitter: JitterConfig | None,
+        repeats: int = 1,
+    ) -> None:
+        assert len(sources) == len(counts)
+        self.sources, self.counts, self.resolution, self.jitter = sources, counts, resolution, jitter
+        self.repeats = repeats
+        self.names = {modality: token_name(modality, resolution) for modality in vocabularies}
+        available = [[True] + [name in source.tokens for name in vocabularies] for source in sources]
+        self.available_BM = torch.tensor(available, device=sources[0].rgb.device).repeat_interleave(
+            torch.tensor(counts, device=sources[0].rgb.device), 0
+        )
+
+    def draw(self, generator: torch.Generator) -> Batch:
+        """A training batch: random frames and views, jittered pixels.
+
+        With `repeats` n, each drawn frame appears n times, in different views (repeated sampling, paper Tab. 10).
+        """
+        frames, views = [], []
+        for source, count in zip(self.sources, self.counts, strict=True):
+            drawn = torch.randint(len(source.frames), (-(-count // self.repeats),), generator=generator)
+            frames.append(source.frames[drawn.repeat_interleave(self.repeats)[:count]])
+            views.append(torch.randint(source.views.flip_NV.shape[1], (count,), generator=generator))
+        return self.assemble(frames, views, generator)
+
+    def assemble(self, frames: list[Tensor], views: list[Tensor], generator: torch.Generator | None) -> Batch:
+        """The batch of given frames and views of each source; without a generator, no jitter."""
+        parts = [
+            source.gather(*where) for source, *where in zip(self.sources, frames, views, strict=True) if len(where[0])
+        ]
+        pixels = torch.cat([part[0] for part in parts])
+        if self.jitter is not None and generator is not None:
+            pixels = self.jitter.apply(pixels, generator)
+        inputs = {pixel_name(self.resolution): to_imagenet(pixels)}
+        for modality, name in self.names.items():
+            inputs[name] = torch.cat(
+                [
+                    tokens[modality]
+                    if modality in tokens
+                    else torch.zeros(len(image), self.tokens_count, dtype=torch.int64, device=image.device)
+                    for image, tokens in parts
+                ]
+            )
+        return Batch(inputs, self.available_BM)
+
+    @property
+    def tokens_count(self) -> int:
+        """Tokens of one view."""
+        return (self.resolution // 16) ** 2

@@ -1,0 +1,148 @@
+"""The frame cache: a modality of all frames, decoded and resized once, in one memory-mapped array."""
+
+import os
+import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tst.errors import UserError
+from tst.files import atomic_path, digest
+from tst.progress import track
+from tst.space.ingest import WORKERS, disk_full_is_told, locked
+from tst.space.space import Space, Walk
+
+VERSION = 1
+
+
+@dataclass
+class CachedFrames:
+    """A modality of all frames of a Space, in order of walk name then row (that of `Space.frames`).
+
+    array: (N, H, W), or (N, H, W, C) where C > 1, of the stored dtype. Frame n is in array[n, :h, :w] with
+        (h, w) = extents[n]; what lies beyond is 0 (255 for semantic).
+    extents: (N, 2) int32 height, width. The shorter is `short_side`; they follow the RGB image's aspect, so that all
+        modalities of a frame have the same extent and align pixel by pixel.
+    key: changes whenever a source file, the size or the modality's version changes.
+    """
+
+    array: np.memmap
+    extents: np.ndarray
+    key: str
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def frame(self, index: int) -> np.ndarray:
+        """Frame `index` without the margin of the common canvas; a view."""
+        height, width = self.extents[index]
+        return self.array[index, :height, :width]
+
+
+def frame_cache(space: Space, modality: str, short_side: int, *, progress: bool = True) -> CachedFrames:
+    """Open the cache of `modality` at `short_side`, building it first if it is not there or a source file changed.
+
+    Two processes may ask at once: the second waits for the first.
+
+    Raises:
+        UserError: a frame lacks the modality or is damaged, or the disk is full.
+    """
+    from tst.modalities import MODALITIES  # noqa: PLC0415  (modalities import spaces)
+
+    if modality not in MODALITIES:
+        raise UserError(f"{modality}: no such modality. Use one of: {', '.join(MODALITIES)}.")
+    if short_side < 1:
+        raise UserError(f"short side: {short_side} is not a size. Use a number of pixels above 0.")
+    frames = space.frames()
+    if not frames:
+        raise UserError(f"{space.path}: has no frames. Read a capture into it.")
+    files = [walk.file(modality, index) for walk, index in frames]
+    extents = np.array([_extent(walk.size(index), short_side) for walk, index in frames], np.int32)
+    kind = MODALITIES[modality]
+    key = digest(VERSION, modality, kind.version, short_side, [_identity(space.path, file) for file in files])
+    folder = space.path / "cache" / "frames"
+    path = folder / f"{modality}-{short_side}-{key}.npy"
+    shape = (len(frames), *extents.max(axis=0).tolist(), *([kind.channels] if kind.channels > 1 else []))
+    cached = _open(path, shape, kind.dtype)
+    if cached is None:
+        with disk_full_is_told(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            with locked(folder):
+                cached = _open(path, shape, kind.dtype)
+                if cached is None:
+                    fill = space.ignore_index if modality == "semantic" else 0
+                    _build(path, shape, np.dtype(kind.dtype), fill, frames, extents, modality, progress)
+                    _remove_outdated(path, modality, short_side)
+                    cached = _open(path, shape, kind.dtype)
+    assert cached is not None
+    return CachedFrames(cached, extents, key)
+
+
+def _extent(size: tuple[int, int], short_side: int) -> tuple[int, int]:
+    """(height, width) with the shorter = `short_side` and the aspect kept to half a pixel."""
+    height, width = size
+    scale = short_side / min(height, width)
+    return round(height * scale), round(width * scale)
+
+
+def _identity(root: Path, file: Path) -> tuple[str, int, int]:
+    status = file.stat()
+    return file.relative_to(root).as_posix(), status.st_size, status.st_mtime_ns
+
+
+def _open(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.memmap | None:
+    """The finished array at `path`; None where there is none or it is not what it must be (a damaged cache)."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return array if isinstance(array, np.memmap) and array.shape == shape and array.dtype == dtype else None
+
+
+def _build(
+    path: Path,
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+    fill: int,
+    frames: list[tuple[Walk, int]],
+    extents: np.ndarray,
+    modality: str,
+    progress: bool,
+) -> None:
+    from tst.modalities import MODALITIES  # noqa: PLC0415
+
+    resize = MODALITIES[modality].resize
+    with atomic_path(path) as temporary:
+        array = np.lib.format.open_memmap(temporary, "w+", dtype, shape)
+        with temporary.open("r+b") as file:  # a full disk must be an error here, not a SIGBUS at the first touch
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, temporary.stat().st_size)
+        stop = threading.Event()
+
+        def write(number: int) -> None:
+            if stop.is_set():
+                return
+            walk, index = frames[number]
+            height, width = (int(side) for side in extents[number])
+            if fill and (height, width) != shape[1:3]:
+                array[number] = fill
+            array[number, :height, :width] = resize(walk.read(modality, index), height, width)
+
+        with ThreadPoolExecutor(WORKERS) as pool:
+            done = pool.map(write, range(len(frames)))
+            try:
+                for _ in track(done, f"caching {modality}", len(frames)) if progress else done:
+                    pass
+            finally:
+                stop.set()
+        array.flush()
+
+
+def _remove_outdated(path: Path, modality: str, short_side: int) -> None:
+    """Remove caches of the same name with another key; a process that still has one mapped keeps its pages."""
+    for old in path.parent.glob(f"{modality}-{short_side}-*.npy"):
+        if old != path and re.fullmatch(rf"{re.escape(modality)}-{short_side}-[0-9a-f]{{16}}\.npy", old.name):
+            old.unlink(missing_ok=True)

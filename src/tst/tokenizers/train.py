@@ -1,0 +1,209 @@
+"""`tst tokenize`: train one tokenizer a modality on the space itself, measure it, draw what it keeps."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+
+from tst.config import Config
+from tst.errors import UserError
+from tst.files import write_bytes
+from tst.loop import OptimConfig, Precision, fit, make_fabric
+from tst.modalities import MODALITIES
+from tst.modalities.crop import random_boxes
+from tst.runs import Run, load_tensors, save_tensors
+from tst.space.space import Space
+from tst.tokenizers.tokenizer import Tokenizer, TokenizerModelConfig
+from tst.tokenizers.views import FrameSource, ViewConfig, centre_boxes
+
+
+class TokenizeConfig(Config):
+    """Tokenizers of all modalities."""
+
+    modalities: tuple[str, ...] = ("rgb", "depth", "normals", "edges")
+    """Modalities to tokenise; those a space lacks are left out."""
+    views: ViewConfig = ViewConfig()
+    model: TokenizerModelConfig = TokenizerModelConfig()
+    optim: OptimConfig = OptimConfig(lr=2e-3, betas=(0.9, 0.99))
+    steps: PositiveInt = 1000
+    """Optimiser steps for each tokenizer."""
+    transfer_share: float = Field(0.5, ge=0, le=1)
+    """Share of each batch that comes from the transfer set, for the modalities taken from it."""
+    held_back: float = Field(0.05, gt=0, lt=1)
+    """Share of the space's frames kept for measuring."""
+    seed: int = 0
+
+
+def held_back_frames(count: int, share: float) -> np.ndarray:
+    """Frames kept from training to measure on: evenly spread over the walk, bool (count,). At least one."""
+    kept = max(1, round(count * share))
+    mask = np.zeros(count, bool)
+    mask[((np.arange(kept) + 0.5) * count / kept).astype(int)] = True
+    return mask
+
+
+def tokenize(
+    space: Space,
+    out: Path,
+    *,
+    transfer: Space | None = None,
+    transfer_modalities: tuple[str, ...] = ("rgb",),
+    config: TokenizeConfig = TokenizeConfig(),
+    precision: Precision = "auto",
+) -> dict[str, Path]:
+    """Train a tokenizer for each modality of `space` and return their folders by modality.
+
+    Args:
+        out: folder that gets one run folder a modality.
+        transfer: a second Space whose frames are mixed in for `transfer_modalities`.
+
+    Raises:
+        UserError: the space has none of the modalities, or a run folder belongs to other settings.
+    """
+    chosen = [name for name in config.modalities if name in space.modalities()]
+    if not chosen:
+        raise UserError(
+            f"{space.path}: has none of {', '.join(config.modalities)}. Run `tst derive {space.path}` first."
+        )
+    return {
+        name: _train_one(
+            space, transfer if name in transfer_modalities else None, name, Path(out) / name, config, precision
+        )
+        for name in chosen
+    }
+
+
+def _train_one(
+    space: Space, transfer: Space | None, modality: str, out: Path, config: TokenizeConfig, precision: Precision
+) -> Path:
+    fabric = make_fabric(precision=precision)
+    spaces = [space] + ([transfer] if transfer is not None and modality in transfer.modalities() else [])
+    sources = [FrameSource(item, [modality], config.views.short_side, fabric.device) for item in spaces]
+    resolved = config.model_dump(mode="json", exclude={"modalities"})
+    inputs = {"modality": modality, "frames": [source.key for source in sources]}
+    with Run(out, "tokenize", resolved, inputs) as run:
+        if run.summary:
+            return out
+        torch.manual_seed(config.seed)
+        model = Tokenizer(modality, config.views.resolution, config.model)
+        held_back = held_back_frames(len(sources[0]), config.held_back)
+        train = [torch.from_numpy(np.flatnonzero(~held_back))] + [torch.arange(len(item)) for item in sources[1:]]
+        batch = config.optim.batch_size
+        second = round(batch * config.transfer_share) if len(sources) > 1 else 0
+        counts = [batch - second, second][: len(sources)]
+
+        def loss(model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+            x = torch.cat(
+                [
+                    _random_crops(source, frames, modality, count, config.views, generator)
+                    for source, frames, count in zip(sources, train, counts, strict=True)
+                    if count
+                ]
+            )
+            z, valid = MODALITIES[modality].normalise(x)
+            reconstruction, _, auxiliary = model(z, valid)
+            value = MODALITIES[modality].reconstruction_loss(reconstruction, z, valid)
+            return value + auxiliary, {"reconstruction": value}
+
+        optimizer = config.optim.optimizer(model.parameters())
+        model_, summary = fit(
+            fabric,
+            run,
+            model,
+            optimizer,
+            loss,
+            steps=config.steps,
+            config=config.optim,
+            seed=config.seed,
+            label=f"tokenizer {modality}",
+        )
+        assert isinstance(model_, Tokenizer)
+        with torch.no_grad(), fabric.autocast():
+            measures, picture = _measure(model_, sources[0], torch.from_numpy(np.flatnonzero(held_back)))
+        ok, png = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        assert ok
+        write_bytes(out / "reconstruction.png", png.tobytes())
+        save_tokenizer(out / "tokenizer.safetensors", model_)
+        run.finish(summary | {"metrics": measures})
+    return out
+
+
+def save_tokenizer(path: Path, tokenizer: Tokenizer) -> None:
+    """Write weights and the config they need as one file."""
+    metadata = {
+        "modality": tokenizer.modality,
+        "resolution": tokenizer.resolution,
+        "config": tokenizer.config.model_dump(mode="json"),
+    }
+    save_tensors(path, tokenizer.state_dict(), metadata)
+
+
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """Read a trained tokenizer from its run folder."""
+    tensors, metadata = load_tensors(Path(folder) / "tokenizer.safetensors")
+    config = TokenizerModelConfig.model_validate(metadata["config"])
+    tokenizer = Tokenizer(metadata["modality"], metadata["resolution"], config)
+    tokenizer.load_state_dict(tensors)
+    return tokenizer.eval()
+
+
+def _random_crops(
+    source: FrameSource,
+    frames: Tensor,
+    modality: str,
+    count: int,
+    views: ViewConfig,
+    generator: torch.Generator,
+) -> Tensor:
+    chosen = frames[torch.randint(len(frames), (count,), generator=generator)]
+    extents = torch.from_numpy(source.extents_N2[chosen.numpy()]).float()
+    boxes = random_boxes(extents, scale=views.scale, ratio=views.ratio, generator=generator)
+    flip = torch.rand(count, generator=generator) < (0.5 if views.flip else 0.0)
+    return source.crop(modality, chosen, boxes / torch.cat([extents, extents], 1), flip, views.resolution)
+
+
+def _measure(model: Tokenizer, source: FrameSource, frames: Tensor) -> tuple[dict[str, Any], np.ndarray]:
+    """Quality on the centred square of the given frames, and a picture of inputs above reconstructions."""
+    modality = MODALITIES[model.modality]
+    extents = torch.from_numpy(source.extents_N2[frames.numpy()]).float()
+    boxes = centre_boxes(extents) / torch.cat([extents, extents], 1)
+    still = torch.zeros(len(frames), dtype=torch.bool)
+    target = source.crop(model.modality, frames, boxes, still, model.resolution)
+    z, valid = modality.normalise(target)
+    ids = torch.cat([model.encode(*pair) for pair in zip(z.split(32), valid.split(32), strict=True)])
+    decoded = torch.cat([model.decode(part) for part in ids.split(32)])
+    prediction = modality.denormalise(decoded, target)
+    used = len(ids.unique())
+    measures: dict[str, Any] = dict(modality.reconstruction_metrics(prediction, target))
+    measures |= {
+        "codes_used": used,
+        "vocabulary": model.config.vocabulary,
+        # Entropy says how evenly they are used: 2^entropy codes used equally often would carry as much.
+        "bits_per_token": round(_entropy(ids), 2),
+        "frames": len(frames),
+    }
+    return measures, _picture(modality, target, prediction)
+
+
+def _picture(modality: Any, target_BCHW: Tensor, prediction_BCHW: Tensor, columns: int = 8) -> np.ndarray:
+    """Up to `columns` frames, inputs above reconstructions, uint8 (2 * size, columns * size, 3)."""
+    shown = np.linspace(0, len(target_BCHW) - 1, min(columns, len(target_BCHW))).astype(int)
+
+    def draw(x: Tensor) -> np.ndarray:
+        limits = np.iinfo(modality.dtype)
+        values = x.float().cpu().numpy().round().clip(limits.min, limits.max).astype(modality.dtype)
+        return modality.draw(values[0] if modality.channels == 1 else values.transpose(1, 2, 0))
+
+    return np.vstack(
+        [np.hstack([draw(target_BCHW[i]) for i in shown]), np.hstack([draw(prediction_BCHW[i]) for i in shown])]
+    )
+
+
+def _entropy(ids: Tensor) -> float:
+    share = torch.bincount(ids.flatten().cpu()).double()
+    share = share[share > 0] / share.sum()
+    return float(-(share * share.log2()).sum())
