@@ -2,13 +2,13 @@
 
 R resamples, M models, S seeds of a model, F frames, C classes; scores in percent points.
 
-Every resample draws frames with replacement, the same ones for every model and seed; a model's score in it is the mean of its
-seeds' mIoU. Which classes count is fixed by the full set; one of them that a resample happens to hold no pixel of has no IoU
-there, and is left out of that resample's mean, for all models alike.
+Every resample draws frames with replacement, the same ones for every model and seed; a model's score in it is the mean
+of its seeds' mIoU. Which classes count is fixed by the full set; one of them that a resample happens to hold no pixel
+of has no IoU there, and is left out of that resample's mean, for all models alike.
 
-A walk's frames resemble their neighbours, so intervals over single frames are somewhat too narrow: `frame_blocks` groups
-consecutive frames that are then drawn together. The intervals speak of the frames, not of training: the spread over seeds is
-reported beside them.
+A walk's frames resemble their neighbours, so intervals over single frames are somewhat too narrow: `frame_blocks`
+groups consecutive frames that are then drawn together. The intervals speak of the frames, not of training: the spread
+over seeds is reported beside them.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ def frame_blocks(ids: Sequence[str], parts: Sequence[str | None], length: int) -
     block, filled, before = -1, 0, None
     for i, (frame, part) in enumerate(zip(ids, parts, strict=True)):
         here = (frame.rpartition("/")[0], part)
-        if filled == 0 or filled == length or here != before:
+        if filled in (0, length) or here != before:
             block, filled = block + 1, 0
         blocks[i] = block
         filled, before = filled + 1, here
@@ -69,7 +69,8 @@ def resampled_miou(
     scores = np.empty((resamples, len(tables)))
     step = max(1, _BUDGET // units)
     for start in range(0, resamples, step):
-        draws = random.multinomial(units, np.full(units, 1 / units), size=min(step, resamples - start)).astype(np.float64)
+        some = min(step, resamples - start)
+        draws = random.multinomial(units, np.full(units, 1 / units), size=some).astype(np.float64)
         for m, (table, seeds, classes) in enumerate(tables):
             iou = iou_of_counts((draws @ table).reshape(len(draws), seeds, 3, classes))
             defined = ~np.isnan(iou)

@@ -48,7 +48,7 @@ def thin(xs: np.ndarray, ys: np.ndarray, limit: int = 240) -> tuple[np.ndarray, 
 
 
 def score_bar(value: float, ci: tuple[float, float], dots: Sequence[float], marks: Sequence[float]) -> Markup:
-    """A horizontal bar from 0 with its interval and a dot for each seed; `marks` are the axis ticks, the last one the end."""
+    """A horizontal bar from 0 with its interval, and a dot for each seed; the axis ends at the last of `marks`."""
     end = marks[-1]
 
     def at(v: float) -> str:
@@ -66,16 +66,16 @@ def score_bar(value: float, ci: tuple[float, float], dots: Sequence[float], mark
     return Markup(f'<svg class="scorebar" width="100%" height="34" aria-hidden="true">{"".join(parts)}</svg>')
 
 
-def interval_mark(value: float, ci: tuple[float, float], limit: float) -> Markup:
-    """A point with its interval on an axis from -limit to +limit, zero in the middle."""
+def interval_mark(value: float, ci: tuple[float, float], ends: tuple[float, float]) -> Markup:
+    """A point with its interval on an axis between `ends`, with a line at zero."""
 
     def at(v: float) -> str:
-        return f"{50 + 50 * min(max(v / limit, -1), 1):.2f}%"
+        return f"{100 * (v - ends[0]) / (ends[1] - ends[0]):.2f}%"
 
     clear = "up" if ci[0] > 0 else "down" if ci[1] < 0 else "open"
     return Markup(
         f'<svg class="forest {clear}" width="100%" height="20" aria-hidden="true">'
-        '<line class="zero" x1="50%" x2="50%" y1="0" y2="20"/>'
+        f'<line class="zero" x1="{at(0)}" x2="{at(0)}" y1="0" y2="20"/>'
         f'<line class="whisker" x1="{at(ci[0])}" x2="{at(ci[1])}" y1="10" y2="10"/>'
         f'<circle class="point" cx="{at(value)}" cy="10" r="4"/></svg>'
     )
@@ -87,10 +87,11 @@ def line_chart(lines: Sequence[Line], description: str, x_label: str = "step", x
     if not lines:
         return Markup("")
     low, high = min(float(line.ys.min()) for line in lines), max(float(line.ys.max()) for line in lines)
-    y_marks = ticks(low, high, 4)
+    pad = 0.06 * (high - low) or 0.5
+    y0, y1 = (low - pad if low < 0 or low > pad else 0.0), high + pad
+    y_marks = [mark for mark in ticks(y0, y1, 4) if y0 <= mark <= y1]
     last = max([x_end or 0.0, *(float(line.xs.max()) for line in lines)]) or 1.0
     x_marks = [mark for mark in ticks(0, last, 4) if mark <= last * 1.0001]
-    y0, y1 = y_marks[0], y_marks[-1]
 
     def x(v: float) -> float:
         return 100 * v / last
@@ -107,12 +108,9 @@ def line_chart(lines: Sequence[Line], description: str, x_label: str = "step", x
             dots = "".join(f"M{spot}h0" for spot in spots)
             paths.append(f'<path class="spots {escape(line.kind)}" d="{dots}"/>')
     labels = "".join(f'<span class="ytick" style="top:{y(m):.2f}%">{number(m)}</span>' for m in y_marks)
-    edge = {0: " first", len(x_marks) - 1: " last"}
-    labels += "".join(
-        f'<span class="xtick{edge.get(i, "") if x(m) < 2 or x(m) > 92 else ""}" style="left:{x(m):.2f}%">{number(m)}</span>'
-        for i, m in enumerate(x_marks)
-    )
-    return Markup(
-        f'<div class="plot" role="img" aria-label="{escape(description)}"><svg viewBox="0 0 100 100" '
-        f'preserveAspectRatio="none">{grid}{"".join(paths)}</svg>{labels}<span class="xlabel">{escape(x_label)}</span></div>'
-    )
+    for mark in x_marks:
+        edge = " first" if x(mark) < 2 else " last" if x(mark) > 92 else ""
+        labels += f'<span class="xtick{edge}" style="left:{x(mark):.2f}%">{number(mark)}</span>'
+    labels += f'<span class="xlabel">{escape(x_label)}</span>'
+    drawing = f'<svg viewBox="0 0 100 100" preserveAspectRatio="none">{grid}{"".join(paths)}</svg>'
+    return Markup(f'<div class="plot" role="img" aria-label="{escape(description)}">{drawing}{labels}</div>')

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
-from scipy import stats
+from scipy.special import stdtrit
 
 from tst.errors import UserError
 from tst.evaluate.bootstrap import BLOCK, RESAMPLES, frame_blocks, interval, p_value, resampled_miou
@@ -160,7 +160,8 @@ def compare(
         results: for each model name, in the order of the table, the confusions of each seed.
         space: name of the evaluation space.
         transfer_val_miou: percent points, for each model, on the transfer set's validation part.
-        extra: facts of compute for each model (`pretrain_samples`, `pretrain_seconds`, `transfer_seconds`, `parameters`).
+        extra: facts of compute for each model (`pretrain_samples`, `pretrain_seconds`, `transfer_seconds`,
+            `parameters`); a key that ends in `_seconds` is shown as a time.
         resamples: bootstrap resamples.
         block: frames in a block, for the intervals over blocks.
         seed: of the bootstrap.
@@ -175,12 +176,13 @@ def compare(
     truth = first.matrices.sum(-1)
     for name in names:
         for result in results[name]:
+            both = f"{name} and {names[0]}"
             if result.ids != first.ids or result.parts != first.parts:
-                raise UserError(f"{name} and {names[0]} were scored on different frames. Evaluate both on the same space.")
+                raise UserError(f"{both} were scored on different frames. Evaluate both on the same space.")
             if result.class_names != first.class_names:
-                raise UserError(f"{name} and {names[0]} have different classes. Evaluate both with the same classes.")
+                raise UserError(f"{both} have different classes. Evaluate both with the same classes.")
             if (result.matrices.sum(-1) != truth).any():
-                raise UserError(f"{name} and {names[0]} saw different labels of the same frames. Evaluate both again.")
+                raise UserError(f"{both} saw different labels of the same frames. Evaluate both again.")
     if not truth.sum():
         raise UserError(f"{space}: no labelled pixel in {len(first.ids)} frames. Evaluate on a space with labels.")
 
@@ -188,9 +190,8 @@ def compare(
     blocks = frame_blocks(first.ids, first.parts, block)
     by_frame = resampled_miou(stacks, resamples=resamples, seed=seed)
     by_block = resampled_miou(stacks, blocks=blocks, resamples=resamples, seed=seed)
-    of_part = {
-        part: np.flatnonzero([p == part for p in first.parts]) for part in dict.fromkeys(first.parts) if part is not None
-    }
+    parts = [part for part in dict.fromkeys(first.parts) if part is not None]
+    of_part = {part: np.flatnonzero([p == part for p in first.parts]) for part in parts}
     of_part = {part: frames for part, frames in of_part.items() if truth[frames].sum()}
     by_part = {
         part: resampled_miou([stack[:, frames] for stack in stacks], resamples=resamples, seed=seed)
@@ -274,7 +275,7 @@ def _welch(a: Sequence[float], b: Sequence[float]) -> Interval | None:
     if va + vb == 0:
         return difference, difference
     freedom = (va + vb) ** 2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1))
-    half = float(stats.t.ppf(0.975, freedom) * np.sqrt(va + vb))
+    half = float(stdtrit(freedom, 0.975) * np.sqrt(va + vb))
     return difference - half, difference + half
 
 
@@ -337,13 +338,13 @@ def caveats(comparison: Comparison) -> list[str]:
         found = comparison.difference(subject.name, baseline.name)
         if _shows(found.ci95) and not _shows(found.ci95_blocks):
             notes.append(
-                f"Neighbouring frames of a walk look alike. Drawn in blocks of {comparison.block}, the interval against "
-                f"{baseline.name} is {_span(found.ci95_blocks)}, which includes zero."
+                f"Neighbouring frames of a walk look alike. Drawn in blocks of {comparison.block}, the interval "
+                f"against {baseline.name} is {_span(found.ci95_blocks)}, which includes zero."
             )
         if _shows(found.ci95) and not _shows(found.ci95_seeds) and found.ci95_seeds:
             notes.append(
-                f"Training again with another seed changes the scores about as much: over the training runs, the interval "
-                f"against {baseline.name} is {_span(found.ci95_seeds)}, which includes zero."
+                f"Training again with another seed changes the scores about as much: over the training runs, the "
+                f"interval against {baseline.name} is {_span(found.ci95_seeds)}, which includes zero."
             )
     if any(len(row.seeds) == 1 for row in comparison.rows):
         some = "Each model" if all(len(row.seeds) == 1 for row in comparison.rows) else "At least one model"

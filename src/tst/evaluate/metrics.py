@@ -16,7 +16,7 @@ from tst.files import atomic_path
 
 
 def confusion(prediction_HW: np.ndarray, truth_HW: np.ndarray, classes: int, ignore: int = 255) -> np.ndarray:
-    """Count pixels by class: (C, C) int64, row = truth, column = prediction. Pixels whose truth is `ignore` are left out.
+    """Count pixels by class: (C, C) int64, row = truth, column = prediction; the truth's `ignore` pixels are left out.
 
     Args:
         prediction_HW: integer class of each pixel, in [0, classes) wherever the truth is not `ignore`.
@@ -115,7 +115,11 @@ class FrameConfusions:
         class_names: Sequence[str],
         ignore: int = 255,
     ) -> "FrameConfusions":
-        """Count an iterable of (id, part, prediction_HW, truth_HW). Raises UserError as `confusion` does, with the id."""
+        """Count an iterable of (id, part, prediction_HW, truth_HW).
+
+        Raises:
+            UserError: as `confusion` does; names the frame.
+        """
         matrices, ids, parts = [], [], []
         for frame, part, prediction_HW, truth_HW in frames:
             try:
@@ -146,7 +150,7 @@ class FrameConfusions:
             UserError: the file is missing or damaged.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
                 ids, parts, names = (file[key].tolist() for key in ("ids", "parts", "class_names"))
                 return cls(file["matrices"], ids, [part or None for part in parts], names)
         except FileNotFoundError:

@@ -24,7 +24,7 @@ SHOWN_FRAMES = 8
 
 
 class Tokenizer(TypedDict):
-    """A modality's tokenizer: scores by name, and a picture of originals above reconstructions (a file or its bytes)."""
+    """A modality's tokenizer: scores by name, and a picture (file or bytes) of originals above reconstructions."""
 
     modality: str
     metrics: Mapping[str, float]
@@ -59,19 +59,20 @@ class Licence(TypedDict):
 
 
 # Muted, and told apart by lightness as well as hue; the first ones are for large surfaces.
-_COLOURS = (
-    "b4bfcc c9a16b e8dcc0 8d6e63 7fb5d5 c8703f 9a8f3c 4f8f5b d1607f 7d5ba6 3b6ea8 e3a5b8 e0b83d f0e05a 5aa9a0 4b5563 "
-    "9ccc65 a1485a 6f7fd0 2f7a78"
-).split()
+_COLOURS = bytes.fromhex(
+    "b4bfcc c9a16b e8dcc0 8d6e63 7fb5d5 c8703f 9a8f3c 4f8f5b d1607f 7d5ba6 "
+    "3b6ea8 e3a5b8 e0b83d f0e05a 5aa9a0 4b5563 9ccc65 a1485a 6f7fd0 2f7a78"
+)
 
 
 def class_palette(classes: int) -> np.ndarray:
     """Colours for masks: (C, 3) uint8, the same for the same index always."""
-    colours = [tuple(bytes.fromhex(colour)) for colour in _COLOURS[:classes]]
-    for i in range(len(colours), classes):
-        rgb = colorsys.hls_to_rgb(i * 0.618034 % 1, (0.45, 0.6, 0.72)[i % 3], 0.5)
-        colours.append(tuple(round(255 * v) for v in rgb))
-    return np.array(colours, np.uint8).reshape(-1, 3)
+    colours = np.frombuffer(_COLOURS, np.uint8).reshape(-1, 3)
+    more = [
+        [round(255 * v) for v in colorsys.hls_to_rgb(i * 0.618034 % 1, (0.45, 0.6, 0.72)[i % 3], 0.5)]
+        for i in range(len(colours), classes)
+    ]
+    return np.vstack([colours, np.array(more, np.uint8).reshape(-1, 3)])[:classes]
 
 
 def even_indices(count: int, shown: int = SHOWN_FRAMES) -> list[int]:
@@ -124,9 +125,9 @@ def write_report(
     names = [c.name for c in comparison.classes]
     colours = class_palette(len(names)) if palette is None else np.asarray(palette, np.uint8)
     assert colours.shape == (len(names), 3), "one colour for each class"
-    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template.filters.update(points=points, duration=_duration, fact=_fact, human=_human, count=_count, tick=charts.number)
-    page = template.from_string(resources.files("tst.evaluate").joinpath("report.html.j2").read_text("utf-8"))
+    jinja = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    jinja.filters.update(points=points, duration=_duration, fact=_fact, human=_human, count=_count, tick=charts.number)
+    page = jinja.from_string(resources.files("tst.evaluate").joinpath("report.html.j2").read_text("utf-8"))
     context = {
         "title": title,
         "c": comparison,
@@ -152,16 +153,18 @@ def write_report(
         if len(html) <= MAX_BYTES:
             write_bytes(out, html)
             return out
-    raise UserError(f"{out}: the report would be {len(html) / 1e6:.0f} MB (limit 8). Leave out some tokenizer pictures.")
+    size = f"{len(html) / 1e6:.0f} MB"
+    raise UserError(f"{out}: the report would be {size}, over the limit of 8. Leave out some tokenizer pictures.")
 
 
 def _scores(comparison: Comparison) -> dict[str, Any]:
     marks = charts.ticks(0, max(max(row.ci95[1], *row.seeds, row.miou) for row in comparison.rows), 5)
-    extras = dict.fromkeys(key for row in comparison.rows for key, value in row.extra.items() if value is not None)
+    known = ("pretrain_samples", "pretrain_seconds", "transfer_seconds", "parameters")
+    filled = {key: None for row in comparison.rows for key, value in row.extra.items() if value is not None}
     return {
         "marks": marks,
         "bars": [charts.score_bar(row.miou, row.ci95, row.seeds, marks) for row in comparison.rows],
-        "extras": list(extras),
+        "extras": [key for key in known if key in filled] + [key for key in filled if key not in known],
         "several_seeds": any(len(row.seeds) > 1 for row in comparison.rows),
         "validated": any(row.transfer_val_miou is not None for row in comparison.rows),
     }
@@ -169,11 +172,12 @@ def _scores(comparison: Comparison) -> dict[str, Any]:
 
 def _differences(comparison: Comparison) -> list[dict[str, Any]]:
     """Every pair, those of the subject first."""
-    limit = max((abs(v) for d in comparison.differences for v in d.ci95), default=1.0) or 1.0
     subject = comparison.subject.name
     pairs = [comparison.difference(subject, row.name) for row in comparison.rows if row.name != subject]
     pairs += [d for d in comparison.differences if subject not in (d.a, d.b)]
-    return [{"d": d, "mark": charts.interval_mark(d.difference, d.ci95, 1.05 * limit)} for d in pairs]
+    low, high = min((0.0, *(d.ci95[0] for d in pairs))), max((0.0, *(d.ci95[1] for d in pairs)))
+    pad = 0.04 * (high - low) or 1.0
+    return [{"d": d, "mark": charts.interval_mark(d.difference, d.ci95, (low - pad, high + pad))} for d in pairs]
 
 
 def _class_rows(comparison: Comparison) -> list[dict[str, Any]]:
@@ -199,8 +203,10 @@ def _class_rows(comparison: Comparison) -> list[dict[str, Any]]:
 
 
 def _confusion(comparison: Comparison) -> dict[str, Any]:
-    """The best model's confusion in percent of each true class, in the order of the class table; absent classes only as columns
-    where they are predicted."""  # noqa: D205, D209
+    """The best model's confusion in percent of each true class, in the order of the class table.
+
+    Absent classes have no row, and a column only if they are predicted.
+    """
     matrix = np.array(comparison.best.confusion, np.float64)
     truth = matrix.sum(1)
     rows = sorted(np.flatnonzero(truth > 0), key=lambda i: -truth[i])
@@ -208,6 +214,7 @@ def _confusion(comparison: Comparison) -> dict[str, Any]:
     names = [c.name for c in comparison.classes]
     return {
         "columns": [names[i] for i in columns],
+        "longest": min(28, max(len(names[i]) for i in columns)),  # characters
         "rows": [
             {"name": names[i], "cells": [(100 * matrix[i, j] / truth[i], bool(i == j)) for j in columns]} for i in rows
         ],
@@ -239,14 +246,16 @@ def _curve(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
                 kind = "val" if match["val"] else "train"
                 series.setdefault(match["modality"], {}).setdefault(kind, []).append((float(step), float(value)))
     plots = []
-    for modality, kinds in sorted(series.items(), key=lambda item: (item[0] is not None, item[0] or "")):
+    if None in series and len(series) == 2:  # one modality: its loss is the whole
+        series = {None: series[None]}
+    for modality, kinds in sorted(series.items(), key=lambda item: item[0] is not None):
         lines = []
         for kind in ("train", "val"):
             spots = np.array(sorted(kinds.get(kind, [])), np.float64).reshape(-1, 2)
             lines.append(charts.Line(kind, kind, *charts.thin(spots[:, 0], spots[:, 1])))
         finals = {line.kind: float(line.ys[-1]) for line in lines if len(line.ys)}
-        what = modality or "all modalities"
-        chart = charts.line_chart(lines, f"{name}: loss of {what} over steps", x_end=end)
+        what = modality or "loss"
+        chart = charts.line_chart(lines, f"{name}: {what} over steps", x_end=end)
         plots.append({"what": what, "whole": modality is None, "chart": chart, "finals": finals})
     return {"name": name, "plots": plots}
 
@@ -290,7 +299,7 @@ def _pictures(
     names = [row.name for row in comparison.rows]
     for example in shown:
         truth = np.asarray(example["truth"])
-        masks = [("truth", None, truth)]
+        masks: list[tuple[str, float | None, np.ndarray]] = [("truth", None, truth)]
         for name in sorted(example["predictions"], key=lambda n: names.index(n) if n in names else len(names)):
             mask = np.asarray(example["predictions"][name])
             kept = truth != ignore

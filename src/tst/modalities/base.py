@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from tst.errors import UserError
@@ -133,6 +134,16 @@ class Modality(ABC):
     def denormalise(self, z_BCHW: Tensor, like_BCHW: Tensor) -> Tensor:
         """Stored values, rounded, from network values. `like` (stored values) gives per-image statistics where needed."""
         return ((z_BCHW.float() + 1) * 127.5).round().clamp(0, 255)
+
+    @property
+    def token_name(self) -> str:
+        """4M's name of this modality's tokens, without the resolution."""
+        return f"tok_{self.name}"
+
+    def reconstruction_loss(self, prediction_BCHW: Tensor, target_BCHW: Tensor, valid_B1HW: Tensor) -> Tensor:
+        """Mean error of network values over valid pixels (scalar); smooth L1 unless a modality says otherwise."""
+        error = F.smooth_l1_loss(prediction_BCHW, target_BCHW, beta=0.1, reduction="none").mean(1, keepdim=True)
+        return (error * valid_B1HW).sum() / valid_B1HW.sum().clamp(min=1)
 
     @abstractmethod
     def reconstruction_metrics(self, prediction_BCHW: Tensor, target_BCHW: Tensor) -> dict[str, float]:

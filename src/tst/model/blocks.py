@@ -65,7 +65,7 @@ class SelfAttention(nn.Module):
         B, N, D = x_BND.shape
         q_BhNd, k_BhNd, v_BhNd = self.qkv(x_BND).view(B, N, 3, self.heads, D // self.heads).permute(2, 0, 3, 1, 4)
         q_BhNd, k_BhNd = _normed(self.q_norm, self.k_norm, q_BhNd, k_BhNd, v_BhNd)
-        y_BhNd = F.scaled_dot_product_attention(q_BhNd, k_BhNd, v_BhNd, attn_mask=mask)
+        y_BhNd = attention(q_BhNd, k_BhNd, v_BhNd, mask)
         return self.proj(y_BhNd.transpose(1, 2).reshape(B, N, D))
 
 
@@ -89,8 +89,20 @@ class CrossAttention(nn.Module):
             self.kv(context_BLD).view(B, context_BLD.shape[1], 2, self.heads, D // self.heads).permute(2, 0, 3, 1, 4)
         )
         q_BhNd, k_BhLd = _normed(self.q_norm, self.k_norm, q_BhNd, k_BhLd, v_BhLd)
-        y_BhNd = F.scaled_dot_product_attention(q_BhNd, k_BhLd, v_BhLd)
+        y_BhNd = attention(q_BhNd, k_BhLd, v_BhLd)
         return self.proj(y_BhNd.transpose(1, 2).reshape(B, N, D))
+
+
+def attention(q_BhNd: Tensor, k_BhLd: Tensor, v_BhLd: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Softmax attention, (B, h, N, d). `mask`: additive, or bool with True = may attend."""
+    if q_BhNd.device.type != "cpu" or not q_BhNd.requires_grad:
+        return F.scaled_dot_product_attention(q_BhNd, k_BhLd, v_BhLd, attn_mask=mask)
+    # Training on the CPU: in bfloat16 the backward pass of torch's fused attention takes 4 times as long as plain
+    # products (measured: 92 ms against 22 ms forward and backward, 64 samples of 64 tokens, 3 heads, one thread).
+    scores_BhNL = (q_BhNd * q_BhNd.shape[-1] ** -0.5) @ k_BhLd.transpose(-2, -1)
+    if mask is not None:
+        scores_BhNL = scores_BhNL.masked_fill(~mask, float("-inf")) if mask.dtype == torch.bool else scores_BhNL + mask
+    return scores_BhNL.softmax(-1) @ v_BhLd
 
 
 def _normed(q_norm: nn.Module, k_norm: nn.Module, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,7 @@
 """From pixels and ids to vectors (encoder), and from vectors to logits (decoder). Names and shapes are 4M's.
 
-Shape suffixes: B batch, C channels, H height, W width, N tokens, D width of the model, K selected tokens of the whole batch,
-P numbers in a patch, V vocabulary.
+Shape suffixes: B batch, C channels, H height, W width, N tokens, D width of the model, K selected tokens of the whole
+batch.
 """
 
 import torch
@@ -16,8 +16,9 @@ INIT_STD = 0.02
 def sincos_2d(height: int, width: int, dim: int, temperature: float = 10_000.0) -> Tensor:
     """(1, height * width, dim) position embedding; channels [sin a, cos a, sin b, cos b].
 
-    4M builds its grid width first, so on its (square) grids the axes are exchanged: `a`, which it calls w, counts rows, and
-    `b` columns. We keep that for its weights' sake, and say it directly, so that a grid that is not square keeps its geometry.
+    4M builds its grid width first, so on its (square) grids the axes are exchanged: `a`, which it calls w, counts rows,
+    and `b` columns. We keep that for its weights' sake, but say it directly: 4M's own code would scramble the geometry
+    of a grid that is not square.
     """
     assert dim % 4 == 0, f"width {dim} is not a multiple of 4"
     omega = 1.0 / temperature ** (torch.arange(dim // 4, dtype=torch.float32) / (dim // 4))
@@ -60,12 +61,12 @@ class Embedding(nn.Module):
             self.register_buffer("pos_emb", sincos_2d(*spec.grid, dim))
         self.mod_emb = nn.Parameter(torch.randn(1, 1, dim) * INIT_STD)
 
-    def emb_1ND(self) -> Tensor:
-        """Position + modality embedding of every position."""
+    def all_emb(self) -> Tensor:
+        """Position + modality embedding of every position: (1, N, D)."""
         return self.pos_emb[:, : self.spec.num_tokens] + self.mod_emb
 
-    def emb_KD(self, position_K: Tensor) -> Tensor:
-        """Position + modality embedding of some positions."""
+    def emb(self, position_K: Tensor) -> Tensor:
+        """Position + modality embedding of some positions: (K, D)."""
         return self.pos_emb[0].index_select(0, position_K) + self.mod_emb[0]
 
 
@@ -84,13 +85,13 @@ class EncoderEmbedding(Embedding):
         else:
             self.token_emb = _table(spec.vocab, dim)
 
-    def content_BND(self, x: Tensor) -> Tensor:
-        """Content of every token: `x` is pixels (B, C, H, W) or ids (B, N)."""
+    def all_content(self, x: Tensor) -> Tensor:
+        """Content of every token, (B, N, D): `x` is pixels (B, C, H, W) or ids (B, N)."""
         rows = self._rows(x)
         return self.proj(rows) if self.spec.kind == "pixels" else self.token_emb(rows)
 
-    def content_KD(self, x: Tensor, row_K: Tensor) -> Tensor:
-        """Content of the tokens `row_K` (sample * N + position): selects first, so that the work is for these only."""
+    def content(self, x: Tensor, row_K: Tensor) -> Tensor:
+        """Content of the tokens `row_K` (sample * N + position), (K, D): selects first, works on these only."""
         rows = self._rows(x).flatten(0, 1).index_select(0, row_K)
         return self.proj(rows) if self.spec.kind == "pixels" else self.token_emb(rows)
 
@@ -111,8 +112,8 @@ class EncoderEmbedding(Embedding):
 class DecoderEmbedding(Embedding):
     """Query of a target modality, and its logits.
 
-    `token_emb` is never looked up for image tokens (their content is the mask token): it is there for sequences, for the
-    contract, and, when tied, as the weight of `to_logits`.
+    `token_emb` is never looked up for image tokens (their content is the mask token): it is there for sequences, for
+    the contract, and, when tied, as the weight of `to_logits`.
     """
 
     def __init__(self, spec: ModalitySpec, dim: int, tie_logits: bool) -> None:

@@ -1,7 +1,7 @@
 """The 4M encoder-decoder: masked modelling over any set of modalities. State-dict names and shapes are 4M's.
 
-Shape suffixes: B batch, C channels, H height, W width, N tokens of a modality, I input tokens, T target tokens, D width of
-the model, K selected tokens of the whole batch (B * I or B * T, or those of one modality), V vocabulary.
+Shape suffixes: B batch, C channels, H height, W width, N tokens of a modality, I input tokens, T target tokens, D width
+of the model, K selected tokens of the whole batch (B * I or B * T, or those of one modality), V vocabulary.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,30 +32,40 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Layout:
-    """A selection of tokens sorted by modality, so that each modality is embedded (or scored) in one go, without padding."""
+class Segment:
+    """The selected tokens of one modality: its part of the sorted tokens, their row (b * N + n) and position (n)."""
 
-    order_K: Tensor  # sorted -> flat (sample-major) place
-    place_K: Tensor  # flat place -> sorted
-    modality_BT: Tensor  # number of the modality of each token
-    segments: dict[str, tuple[slice, Tensor, Tensor]]  # name -> its part of the sorted tokens, row (b * N + n), position n
+    part: slice
+    row: Tensor
+    position: Tensor
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A selection of tokens sorted by modality: each modality is embedded, or scored, in one go and without padding."""
+
+    order: Tensor  # (K,) sorted -> flat (sample-major) place
+    place: Tensor  # (K,) flat place -> sorted
+    modality: Tensor  # (B, T) number of the modality of each token
+    segments: dict[str, Segment]  # those with tokens, in model order
 
     def unsort(self, x_KD: Tensor) -> Tensor:
         """Sorted (K, D) to (B, T, D)."""
-        return x_KD.index_select(0, self.place_K).unflatten(0, self.modality_BT.shape)
+        return x_KD.index_select(0, self.place).unflatten(0, self.modality.shape)
 
 
 def layout(index_BT: Tensor, slices: Mapping[str, slice], device: torch.device) -> Layout:
     """Sort a selection by modality.
 
-    The sort runs where the index is, and the sizes of the segments must reach Python: an index on the CPU costs the GPU no wait.
+    The sort runs where the index is, and the sizes of the segments must reach Python: with an index on the CPU, the GPU
+    need not wait.
     """
     names = list(slices)
     starts = [slices[name].start for name in names]
     lengths = [slices[name].stop - slices[name].start for name in names]
     bounds = torch.tensor([*starts, starts[-1] + lengths[-1]], device=index_BT.device)
     # Before the first slice: 0; in slice m: m + 1; past the last: M + 1.
-    modality_BT = torch.bucketize(index_BT, bounds, right=True)
+    modality_BT = torch.bucketize(index_BT.contiguous(), bounds, right=True)
     modality_K = modality_BT.flatten()
     counts = torch.bincount(modality_K, minlength=len(names) + 2).tolist()
     assert counts[0] == counts[-1] == 0, f"a token index is outside 0..{int(bounds[-1]) - 1}"
@@ -70,7 +80,7 @@ def layout(index_BT: Tensor, slices: Mapping[str, slice], device: torch.device) 
             part = slice(start, start + count)
             position_K = index_K[part] - first
             row_K = sample_K[part] * length + position_K
-            segments[name] = (part, _to(row_K, device), _to(position_K, device))
+            segments[name] = Segment(part, _to(row_K, device), _to(position_K, device))
             start += count
     return Layout(_to(order_K, device), _to(place_K, device), _to(modality_BT, device), segments)
 
@@ -138,8 +148,8 @@ class Encoder(nn.Module):
 
         Args:
             inputs: by name, normalised pixels (B, C, H, W) or ids (B, N).
-            index_BI: which tokens, counted along the slices `input_slices` of all input modalities, whether given or not.
-                None: every token of the given modalities, in model order.
+            index_BI: which tokens, counted along the slices `input_slices` of all input modalities, given or not. None:
+                every token of the given modalities, in model order.
 
         Returns:
             (B, I, D), without register tokens.
@@ -159,15 +169,15 @@ class Encoder(nn.Module):
         modules = cast(dict[str, EncoderEmbedding], self.encoder_embeddings)
         if index_BI is None:
             given = [name for name in self.input_slices if name in inputs]
-            content = [modules[name].content_BND(inputs[name]) for name in given]
-            return _cat(content, 1), _cat([modules[name].emb_1ND() for name in given], 1)
+            content = [modules[name].all_content(inputs[name]) for name in given]
+            return _cat(content, 1), _cat([modules[name].all_emb() for name in given], 1)
         chosen = layout(index_BI, self.input_slices, self.device)
         absent = [name for name in chosen.segments if name not in inputs]
         assert not absent, f"the index selects tokens of {absent}, which were not given"
         content, emb = [], []
-        for name, (_, row_K, position_K) in chosen.segments.items():
-            content.append(modules[name].content_KD(inputs[name], row_K))
-            emb.append(modules[name].emb_KD(position_K))
+        for name, segment in chosen.segments.items():
+            content.append(modules[name].content(inputs[name], segment.row))
+            emb.append(modules[name].emb(segment.position))
         return chosen.unsort(_cat(content, 0)), chosen.unsort(_cat(emb, 0))
 
     def _encode(self, x_BID: Tensor) -> Tensor:
@@ -184,8 +194,8 @@ class FourM(Encoder):
 
     Args (besides those of Encoder):
         share_modality_embeddings: one `mod_emb` for encoder and decoder.
-        tie_logits: the decoder's `token_emb` is the weight of `to_logits` (4M's training script; its released checkpoints
-            hold separate ones, so adapting those needs False).
+        tie_logits: the decoder's `token_emb` is the weight of `to_logits` (4M's training script; its released
+            checkpoints hold separate ones, so adapting those needs False).
     """
 
     def __init__(
@@ -248,7 +258,7 @@ class FourM(Encoder):
             inputs: by name, normalised pixels (B, C, H, W) or ids (B, N).
             targets: by name, ids (B, N).
             input_index_BI: which tokens are visible, counted along `input_slices`.
-            target_index_BT: which are predicted, counted along `target_slices`. Indices may stay on the CPU (see `layout`).
+            target_index_BT: which are predicted, counted along `target_slices`. Both may be on the CPU (see `layout`).
             loss_only: False computes accuracies too.
             return_logits: also return logits and labels.
         """
@@ -264,17 +274,17 @@ class FourM(Encoder):
         y_KD = self._decode(context_BID, chosen)
         output = Output(y_KD.new_zeros(()), {}, {})
         modules = cast(dict[str, DecoderEmbedding], self.decoder_embeddings)
-        for name, (part, row_K, _) in chosen.segments.items():
-            logits_KV = modules[name].to_logits(y_KD[part])
-            label_K = targets[name].flatten().index_select(0, row_K)
+        for name, segment in chosen.segments.items():
+            logits_KV = modules[name].to_logits(y_KD[segment.part])
+            label_K = targets[name].flatten().index_select(0, segment.row)
             output.losses[name] = F.cross_entropy(logits_KV.float(), label_K)
-            output.counts[name] = part.stop - part.start
+            output.counts[name] = len(segment.row)
             if not loss_only:
                 output.accuracy[name] = (logits_KV.detach().argmax(-1) == label_K).float().mean()
             if return_logits:
                 output.logits[name], output.labels[name] = logits_KV, label_K
-        # Loss "mod": the mean inside each modality, then over the modalities that HAVE targets in this batch. 4M divides by
-        # every modality of its batch, so one that drew no target there scales the whole loss down; ours does not depend on it.
+        # Loss "mod": the mean inside each modality, then over the modalities that HAVE targets in this batch. 4M
+        # divides by all modalities of the batch: there, one that drew no target scales the whole loss down.
         output.loss = torch.stack(list(output.losses.values())).mean()
         return output
 
@@ -284,21 +294,21 @@ class FourM(Encoder):
         sequences = [name for name in chosen.segments if modules[name].spec.kind == "sequence"]
         if sequences:
             raise NotImplementedError(f"{sequences[0]}: predicting sequences is not written yet.")
-        emb_KD = _cat([modules[name].emb_KD(position_K) for name, (_, _, position_K) in chosen.segments.items()], 0)
+        emb_KD = _cat([modules[name].emb(segment.position) for name, segment in chosen.segments.items()], 0)
         x_BTD = self.mask_token + chosen.unsort(emb_KD)
         mask_B1TT = None
         if len(chosen.segments) > 1:  # decoder_sep_mask: targets see targets of their own modality
-            same_BTT = chosen.modality_BT[:, :, None] == chosen.modality_BT[:, None, :]
+            same_BTT = chosen.modality[:, :, None] == chosen.modality[:, None, :]
             mask_B1TT = _additive(same_BTT[:, None], context_BID)
         for block in self.decoder:
             x_BTD = block(x_BTD, context_BID, mask_B1TT)
-        return self.decoder_norm(x_BTD).flatten(0, 1).index_select(0, chosen.order_K)
+        return self.decoder_norm(x_BTD).flatten(0, 1).index_select(0, chosen.order)
 
     def rgb_encoder(self, *, drop_path: float = 0.0) -> Encoder:
         """A copy of the encoder that takes pixels only: what is fine-tuned."""
         pixels = [spec for spec in self.modalities if spec.kind == "pixels"]
         if not pixels:
-            raise UserError("the model has no pixel modality, so it has no RGB encoder. Pre-train with rgb as an input.")
+            raise UserError("the model has no pixel input, so it has no RGB encoder. Pre-train with rgb as an input.")
         with torch.device(self.device):
             encoder = Encoder(self.size, pixels, **self.options, drop_path=drop_path)
         load_encoder(encoder, self.encoder_state())
@@ -330,7 +340,11 @@ class LoadReport:
 
 def is_encoder_name(name: str) -> bool:
     """Whether a state-dict name belongs to the encoder."""
-    return name.split(".")[0] in ("encoder", "encoder_norm", "encoder_embeddings", "register_tokens")
+    return _room(name) in ("encoder", "encoder_norm", "encoder_embeddings", "register_tokens")
+
+
+def _room(name: str) -> str:
+    return name.split(".", maxsplit=1)[0]
 
 
 def fill_shared(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -356,7 +370,7 @@ def fill_shared(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def model_state(model: FourM) -> dict[str, Tensor]:
     """The state to write with safetensors, which refuses shared tensors.
 
-    `mod_emb` is stored under both names; of a tied pair of tables only `token_emb` is (`fill_shared` gives back the other).
+    `mod_emb` is stored under both names; of a tied pair of tables only `token_emb` is (`fill_shared` gives the other).
     """
     state = model.state_dict()
     if model.tie_logits:
@@ -394,7 +408,7 @@ def load_encoder(
     Args:
         encoder: is changed in place.
         state: of a FourM or of an Encoder; the decoder and other modalities are not used (`unexpected`).
-        rename: input modality in `state` -> in the encoder, for example {"rgb@128": "rgb@256"}. Sin-cos positions of a renamed
+        rename: input modality in `state` -> in the encoder, for example {"rgb@128": "rgb@256"}. Positions of a renamed
             modality are the encoder's own.
 
     Returns:
@@ -418,7 +432,7 @@ def load_encoder(
     missing = [name for name in own if is_encoder_name(name) and name not in full]
     unexpected = [name for name in full if name not in own]
     for what, names in (("missing", missing), ("unknown", unexpected)):
-        wrong = [name for name in names if name.split(".")[0] in core]
+        wrong = [name for name in names if _room(name) in core]
         if wrong:
             raise UserError(
                 f"the weights do not fit the encoder ({encoder.size.name}, {encoder.size.encoder_depth} blocks): "
@@ -450,7 +464,7 @@ def _some(names: list[str]) -> str:
 
 
 def decays(name: str, parameter: Tensor) -> bool:
-    """Whether weight decay applies: not to norms, biases and gammas (4M's rule), nor to any vector; embeddings ARE decayed."""
+    """Whether weight decay applies: not to norms, biases, gammas (4M's rule) and other vectors, but to embeddings."""
     parts = name.split(".")
     norm = any(_is_norm(part) for part in parts[:-1])
     return not (norm or parts[-1] in ("bias", "gamma") or parameter.ndim <= 1)
@@ -476,8 +490,9 @@ def layer_decay_groups(
 ) -> list[dict[str, Any]]:
     """Groups for fine-tuning: the learning rate shrinks by `decay` from block to block towards the input (BEiT's rule).
 
-    The head and `encoder_norm` learn at `lr`, block i of n at `lr * decay ** (n - i)`, the embeddings at `lr * decay ** (n + 1)`.
-    Each group also holds `lr_scale` (for schedules that set `lr` anew) and a `name`. A decoder is left out.
+    The head and `encoder_norm` learn at `lr`, block i of n (from 0) at `lr * decay ** (n - i)`, the embeddings at
+    `lr * decay ** (n + 1)`. Each group also holds `lr_scale` (for schedules that set `lr` anew) and a `name`. A decoder
+    is left out.
     """
     depth = len(encoder.encoder)
     groups: dict[tuple[int, bool], dict[str, Any]] = {}
@@ -503,8 +518,10 @@ def layer_decay_groups(
         if not is_encoder_name(name):
             continue
         room, _, rest = name.partition(".")
-        layer = {"encoder": int(rest.split(".")[0]) + 1 if room == "encoder" else 0, "encoder_norm": depth + 1}.get(room, 0)
-        add(layer, name, parameter)
+        if room == "encoder":
+            add(int(_room(rest)) + 1, name, parameter)
+        else:
+            add(depth + 1 if room == "encoder_norm" else 0, name, parameter)
     for name, parameter in head.named_parameters() if head is not None else ():
         add(depth + 1, name, parameter)
     return [groups[key] for key in sorted(groups)]

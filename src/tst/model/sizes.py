@@ -20,7 +20,7 @@ class Size:
     decoder_depth: int
 
     def hidden(self, family: str) -> int:
-        """Width inside the MLP: 4 D, or int(2 * 4 D / 3) where a third matrix gates it (1365, 2730, 5461 are odd on purpose)."""
+        """Width inside the MLP: 4 D, or int(2 * 4 D / 3) where a third matrix gates it (1365 and such are meant)."""
         return int(2 * 4 * self.dim / 3) if family == "swiglu_nobias" else 4 * self.dim
 
 

@@ -102,9 +102,7 @@ class BatchMaker:
         self.repeats = repeats
         self.names = {modality: token_name(modality, resolution) for modality in vocabularies}
         available = [[True] + [name in source.tokens for name in vocabularies] for source in sources]
-        self.available_BM = torch.tensor(available, device=sources[0].rgb.device).repeat_interleave(
-            torch.tensor(counts, device=sources[0].rgb.device), 0
-        )
+        self.available_BM = torch.tensor(available).repeat_interleave(torch.tensor(counts), 0)
 
     def draw(self, generator: torch.Generator) -> Batch:
         """A training batch: random frames and views, jittered pixels.

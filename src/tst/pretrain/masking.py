@@ -1,16 +1,18 @@
 """Token budgets: which tokens of which modalities are visible, and which are predicted. For a whole batch at once.
 
-As 4M-21 draws them, per sample: one pair of Dirichlet distributions out of a mixture, from it how many tokens of each modality
-are inputs and how many are targets, then which positions. It departs from 4M in two ways:
+As 4M-21 draws them, per sample: one pair of Dirichlet distributions out of a mixture, from it how many tokens of each
+modality are inputs and how many are targets, then which positions. It departs from 4M in two ways:
 
-* **Budgets are exact.** 4M cuts what a modality cannot take and so trains on fewer tokens than it counts; here the rest goes to
-  the others that have room. Every sample has the same number of tokens, so nothing is padded and the encoder needs no mask.
-* **Modalities that show the same content share positions** (`rgb@128` and `tok_rgb@128`; `share_positions`). Of such a group a
-  position is used once: as pixels, as an input token or as a target. Else the model could be asked for the token of the very
-  patch that it is shown, which is copying through the tokenizer and teaches nothing; a small budget cannot afford it.
+* **Budgets are exact.** 4M cuts what a modality cannot take and so trains on fewer tokens than it counts; here the rest
+  goes to the others that have room. Every sample has the same number of tokens, so nothing is padded and the encoder
+  needs no mask.
+* **Modalities that show the same content share positions** (`rgb@128` and `tok_rgb@128`; `share_positions`). Of such a
+  group a position is used once: as pixels, as an input token or as a target. Else the model could be asked for the
+  token of the very patch that it is shown, which is copying through the tokenizer and teaches nothing; a small budget
+  cannot afford it.
 
 Shape suffixes: B batch, M modalities of the table, G groups of modalities, P positions of a group, R remainder tokens,
-I input tokens, T target tokens.
+C components of the mixture, I input tokens, T target tokens.
 """
 
 import math
@@ -31,8 +33,8 @@ Alpha = float | dict[str, float]
 class Component(BaseModel):
     """One pair of Dirichlet distributions.
 
-    An alpha is one number for all modalities, or one for each by name (`tok_depth@128`, or `tok_depth`); those not named get 0.
-    A small alpha puts nearly all tokens in one modality, a large one spreads them evenly.
+    An alpha is one number for all modalities, or one for each by name (`tok_depth@128`, or `tok_depth`); those not
+    named get 0. A small alpha puts nearly all tokens in one modality, a large one spreads them evenly.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,7 +54,7 @@ def all_to_all(weights: Sequence[float] = (1.0, 1.0, 1.0, 1.0)) -> tuple[Compone
 
 
 def rgb_to_all(weight: float = 1.0, rgb: str = "rgb") -> tuple[Component, ...]:
-    """4M-21's pair with pixels as the only input (the others take what pixels cannot): the use the encoder is made for."""
+    """4M-21's pair with pixels as the only input (others take what pixels cannot): the use the encoder is made for."""
     return (Component(input_alpha={rgb: 1000.0}, target_alpha=0.5, weight=weight),)
 
 
@@ -103,8 +105,8 @@ class TokenMasker:
             first = grids.setdefault(key, spec)
             if first.grid != spec.grid:
                 raise UserError(
-                    f"masking: {first.name} has a grid of {first.grid} and {spec.name}, which shows the same, {spec.grid}, "
-                    "so they cannot share positions. Use the same grid, or set share_positions=false."
+                    f"masking: {first.name} has a grid of {first.grid} and {spec.name}, which shows the same, "
+                    f"{spec.grid}, so they cannot share positions. Use the same grid, or set share_positions=false."
                 )
         self._group_M = torch.tensor([groups.index(key) for key in content])
         self._size_G = torch.tensor([grids[key].num_tokens for key in groups])
@@ -195,29 +197,28 @@ class TokenMasker:
         """Draw the tokens of a batch.
 
         Args:
-            available_BM: bool, which modalities of the table each sample has. Everything runs on its device; on the CPU the
-                indices cost the accelerator no wait (see `tst.model.fourm.layout`).
+            available_BM: bool, which modalities of the table each sample has. Everything runs on its device; on the CPU
+                the indices cost the accelerator no wait (see `tst.model.fourm.layout`).
             generator: of the same device; the same state gives the same selection.
 
         Raises:
             UserError: a sample cannot fill its budgets.
         """
         self.check(available_BM)
-        config, device = self.config, available_BM.device
+        config = self.config
         B = available_BM.shape[0]
         component_B = torch.multinomial(self._weight_C, B, replacement=True, generator=generator)
 
         # Inputs: in the groups that also hold targets, enough room must be left for these.
-        target_G = self._any(available_BM & self._is_target_M)
-        limit_B = (target_G * self._size_G).sum(1) - config.num_target
+        target_BG = self._any(available_BM & self._is_target_M)
+        limit_B = (target_BG * self._size_G).sum(1) - config.num_target
         room_BG = self._size_G.expand(B, -1)
         input_BM = self._budget(
             self._input_alpha_CM[component_B],
             available_BM & self._is_input_M,
             config.num_input,
             room_BG,
-            contested_BG=target_G,
-            limit_B=limit_B,
+            contested=(target_BG, limit_B),
             generator=generator,
         )
         used_BG = (input_BM.float() @ self._member_MG).long()
@@ -226,16 +227,12 @@ class TokenMasker:
             available_BM & self._is_target_M,
             config.num_target,
             room_BG - used_BG,
-            contested_BG=torch.zeros_like(target_G),
-            limit_B=torch.zeros_like(limit_B),
+            contested=None,
             generator=generator,
         )
 
         # One random permutation of positions per group: first its inputs, member after member, then its targets.
-        P = int(self._size_G.max())
-        key_BGP = torch.rand(B, len(self._size_G), P, generator=generator, device=device)
-        key_BGP.masked_fill_(torch.arange(P, device=device) >= self._size_G[:, None], 2.0)
-        permutation_BGP = key_BGP.argsort(-1)
+        permutation_BGP = self._permutations(B, generator)
         before_BM = self._before(input_BM)
         input_index_BI = self._index(input_BM, before_BM, permutation_BGP, self._input_start_M, config.num_input)
         before_BM = used_BG[:, self._group_M] + self._before(target_BM)
@@ -249,20 +246,18 @@ class TokenMasker:
         total: int,
         room_BG: Tensor,
         *,
-        contested_BG: Tensor,
-        limit_B: Tensor,
+        contested: tuple[Tensor, Tensor] | None,
         generator: torch.Generator | None,
     ) -> Tensor:
         """Counts (B, M) with sum `total`: 4M's draw, then what does not fit goes to the modalities that have room.
 
-        Room: of a group `room_BG`; and of all groups `contested_BG` together, `limit_B`.
+        Room: of a group, `room_BG`; and of some groups together: `contested` = which (B, G), how much (B).
         """
         log_BM = _log_gamma(alpha_BM, generator).masked_fill_(~allowed_BM, -math.inf)
         count_BM = (log_BM.softmax(1) * total).floor().long()
         # The remainder, one token at a time: each goes to the largest share of a fresh draw.
-        M = len(self.specs)
         remainder_B = total - count_BM.sum(1)
-        most = int(remainder_B.max())  # less than M
+        most = int(remainder_B.max())  # less than the number of modalities
         if most:
             fresh_RBM = _log_gamma(alpha_BM.expand(most, -1, -1), generator)
             winner_RB = fresh_RBM.masked_fill_(~allowed_BM, -math.inf).argmax(2)
@@ -271,25 +266,26 @@ class TokenMasker:
 
         order_BM = log_BM.argsort(dim=1, descending=True)
         room_BM = torch.where(allowed_BM, self._size_M, 0)
-        fitted_BM = self._fill(count_BM, order_BM, room_BG, contested_BG, limit_B)
+        fitted_BM = self._fill(count_BM, order_BM, room_BG, contested)
         rest_B = total - fitted_BM.sum(1)
         if not rest_B.any():
             return fitted_BM
-        # In proportion to the shares of those that still have room, twice; then to the largest shares, until all is placed.
+        # In proportion to the shares of those that still have room, twice; then to the largest shares, till all is out.
         for last in (False, False, True):
             used_BG = (fitted_BM.float() @ self._member_MG).long()
             left_BG = room_BG - used_BG
-            left_B = limit_B - (used_BG * contested_BG).sum(1)
             free_BM = torch.minimum(room_BM - fitted_BM, left_BG[:, self._group_M])
+            left = None
+            if contested is not None:
+                left = (contested[0], contested[1] - (used_BG * contested[0]).sum(1))
+                free_BM = torch.minimum(free_BM, torch.where(contested[0], left[1][:, None], total)[:, self._group_M])
             if last:
-                free_BM = torch.minimum(free_BM, rest_B[:, None])
-                extra_BM = self._fill(free_BM, order_BM, left_BG, contested_BG, left_B, rest_B)
+                extra_BM = self._fill(free_BM, order_BM, left_BG, left, rest_B)
             else:
-                closed_BM = (free_BM <= 0) | (contested_BG & (left_B <= 0)[:, None])[:, self._group_M]
-                # Nowhere open: softmax gives NaN, which only happens where nothing is left to place.
-                share_BM = log_BM.masked_fill(closed_BM, -math.inf).softmax(1).nan_to_num_(0.0)
+                # No modality open: softmax gives NaN, which only happens where nothing is left to place.
+                share_BM = log_BM.masked_fill(free_BM <= 0, -math.inf).softmax(1).nan_to_num_(0.0)
                 want_BM = torch.minimum((share_BM * rest_B[:, None]).floor().long(), free_BM)
-                extra_BM = self._fill(want_BM, order_BM, left_BG, contested_BG, left_B)
+                extra_BM = self._fill(want_BM, order_BM, left_BG, left)
             fitted_BM = fitted_BM + extra_BM
             rest_B = total - fitted_BM.sum(1)
         return fitted_BM
@@ -299,28 +295,44 @@ class TokenMasker:
         want_BM: Tensor,
         order_BM: Tensor,
         room_BG: Tensor,
-        contested_BG: Tensor,
-        limit_B: Tensor,
+        contested: tuple[Tensor, Tensor] | None,
         total_B: Tensor | None = None,
     ) -> Tensor:
         """As much of `want_BM` as there is room for, served in `order_BM`.
 
-        The limits are nested (modality, group, contested groups, all), so what the first j modalities can place together is a
-        minimum of sums, level by level, and serving them greedily reaches the largest total.
+        The limits are nested (modality, group, contested groups, all), so what the first j modalities can place
+        together is a minimum of sums, level by level, and serving them greedily reaches the largest total.
         """
-        want_BM = torch.minimum(want_BM, self._size_M)
-        sorted_BM = want_BM.gather(1, order_BM)
-        group_BMG = self._member_MG[order_BM]
-        placed_BMG = torch.minimum((sorted_BM[:, :, None] * group_BMG).cumsum(1), room_BG[:, None].float())
-        contested_BM = torch.minimum(
-            (placed_BMG @ contested_BG[:, :, None].float()).squeeze(2), limit_B.float()[:, None]
-        )
-        placed_BM = contested_BM + (placed_BMG @ (~contested_BG)[:, :, None].float()).squeeze(2)
+        sorted_BM = torch.minimum(want_BM, self._size_M).gather(1, order_BM)
+        placed_BMG = torch.minimum((sorted_BM[:, :, None] * self._member_MG[order_BM]).cumsum(1), room_BG[:, None])
+        if contested is None:
+            placed_BM = placed_BMG.sum(2)
+        else:
+            both_BM = placed_BMG.sum(2)
+            contested_BM = (placed_BMG * contested[0][:, None]).sum(2)
+            placed_BM = both_BM - contested_BM + torch.minimum(contested_BM, contested[1][:, None])
         if total_B is not None:
-            placed_BM = torch.minimum(placed_BM, total_B[:, None].float())
+            placed_BM = torch.minimum(placed_BM, total_B[:, None])
         placed_BM = placed_BM.long()
         step_BM = placed_BM.diff(dim=1, prepend=torch.zeros_like(placed_BM[:, :1]))
         return torch.zeros_like(want_BM).scatter_(1, order_BM, step_BM)
+
+    def _permutations(self, B: int, generator: torch.Generator | None) -> Tensor:
+        """(B, G, P) random orders of the positions of each group; those of a small group come first."""
+        P = int(self._size_G.max())
+        position_P = torch.arange(P, device=self._device)
+        # Sort random numbers that carry their position in the low bits: no argsort; numpy's sort is 10 times faster.
+        bits = P.bit_length()
+        shape = (B, len(self._size_G), P)
+        key_BGP = torch.randint(2**62, shape, generator=generator, device=self._device)
+        key_BGP = (key_BGP >> bits << bits) | position_P
+        if int(self._size_G.min()) < P:
+            key_BGP = torch.where(position_P < self._size_G[:, None], key_BGP, key_BGP | 2**62)
+        if self._device.type == "cpu":
+            key_BGP.numpy().sort(axis=-1)
+        else:
+            key_BGP = key_BGP.sort(dim=-1).values
+        return key_BGP & (2**bits - 1)
 
     def _before(self, count_BM: Tensor) -> Tensor:
         """(B, M): tokens of earlier members of the same group."""
@@ -328,14 +340,15 @@ class TokenMasker:
         earlier_BMG = group_BMG.cumsum(1) - group_BMG
         return earlier_BMG[:, torch.arange(len(self.specs), device=count_BM.device), self._group_M].long()
 
-    def _index(self, count_BM: Tensor, before_BM: Tensor, permutation_BGP: Tensor, start_M: Tensor, total: int) -> Tensor:
+    def _index(self, count_BM: Tensor, before_BM: Tensor, order_BGP: Tensor, start_M: Tensor, total: int) -> Tensor:
         """(B, total) token index: slot after slot, modality after modality."""
         end_BM = count_BM.cumsum(1)
         slot = torch.arange(total, device=count_BM.device).expand(len(count_BM), -1).contiguous()
         modality = torch.searchsorted(end_BM, slot, right=True)  # (B, total)
-        rank = slot + (before_BM - end_BM + count_BM).gather(1, modality)
-        place = self._group_M[modality] * permutation_BGP.shape[2] + rank
-        return start_M[modality] + permutation_BGP.flatten(1).gather(1, place)
+        # Place in the flattened permutations of the sample: group * P + tokens of the group before it + rank in it.
+        first_BM = self._group_M * order_BGP.shape[2] + before_BM - end_BM + count_BM
+        position = order_BGP.flatten(1).gather(1, slot + first_BM.gather(1, modality))
+        return position + start_M.expand_as(count_BM).gather(1, modality)
 
 
 def _log_gamma(alpha: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -14,9 +14,8 @@ from tst.errors import UserError
 from tst.loop import OptimConfig, Precision, fit, make_fabric
 from tst.modalities.jitter import JitterConfig
 from tst.model.fourm import FourM, parameter_groups
-from tst.model.sizes import SizeName
 from tst.pretrain.batches import Batch, BatchMaker, TokenSource, model_table
-from tst.pretrain.masking import MaskingConfig, TokenMasker, default_mixture
+from tst.pretrain.masking import MaskingConfig, TokenMasker, all_to_all, rgb_to_all
 from tst.runs import Run, load_tensors, save_tensors
 from tst.space.space import Space
 from tst.tokenizers.tokenizer import Tokenizer
@@ -25,6 +24,7 @@ from tst.tokenizers.train import held_back_frames, load_tokenizer
 from tst.tokenizers.views import FrameSource, ViewConfig, draw_views
 
 Objective = Literal["mm", "mae"]
+SizeName = Literal["nano", "tiny", "small", "base"]
 
 
 class PretrainConfig(Config):
@@ -48,7 +48,7 @@ class PretrainConfig(Config):
     """Share of each batch that comes from the transfer set (paper App. L, V: one to one for small models)."""
     transfer_modalities: tuple[str, ...] = ("rgb",)
     """What the transfer set contributes; the paper uses its RGB, but where it has depth, geometry can be used as well."""
-    jitter: JitterConfig | None = JitterConfig()
+    jitter: JitterConfig = JitterConfig()
     """Photometric changes of the RGB pixels; the targets are never changed."""
     repeats: PositiveInt = 1
     """Repeated sampling: views of one frame in a batch (paper Tab. 10 uses 4, to spare decoding; here nothing is decoded)."""
@@ -129,9 +129,9 @@ def _train(
     table = model_table(vocabularies, resolution)
     num_input, num_target = config.budgets()
     masking = MaskingConfig(
-        num_input=num_input, num_target=num_target, mixture=default_mixture(table, rgb_to_all=config.rgb_to_all)
+        num_input=num_input, num_target=num_target, mixture=(*all_to_all(), *rgb_to_all(config.rgb_to_all))
     )
-    masker = TokenMasker(table, masking, device=fabric.device)
+    masker = TokenMasker(table, masking)
     held_back = held_back_frames(len(sources[0].frames), config.held_back)
     held_back_frames_ = sources[0].frames[held_back]
     sources[0].frames = sources[0].frames[~held_back]
@@ -148,7 +148,7 @@ def _train(
         batch = maker.draw(generator)
         selection = masker.sample(batch.available_BM, generator)
         output = model(batch.inputs, batch.inputs, selection.input_index_BI, selection.target_index_BT)
-        return output.loss, output.losses
+        return output.loss, {f"loss/{name}": value for name, value in output.losses.items()}
 
     fixed = _validation_batches(sources[0], held_back_frames_, vocabularies, resolution, config)
 
@@ -160,9 +160,10 @@ def _train(
             selection = masker.sample(batch.available_BM, generator)
             output = model(batch.inputs, batch.inputs, selection.input_index_BI, selection.target_index_BT)
             size = len(batch.available_BM)
-            for name, value in {"loss": output.loss, **output.losses}.items():
-                sums[f"val_{name}"] = sums.get(f"val_{name}", 0.0) + float(value) * size
             total += size
+            sums["val_loss"] = sums.get("val_loss", 0.0) + float(output.loss) * size
+            for name, value in output.losses.items():
+                sums[f"val_loss/{name}"] = sums.get(f"val_loss/{name}", 0.0) + float(value) * size
         return {name: value / total for name, value in sums.items()}
 
     model_, summary = fit(

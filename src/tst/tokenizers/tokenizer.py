@@ -76,7 +76,12 @@ class Tokenizer(nn.Module):
         self.encoder_norm = LayerNorm(width, bias=False)
         self.quantize: nn.Module
         if config.quantizer == "fsq":
-            self.quantize = FSQ(levels=list(config.levels), dim=width)
+            # Without it, latents start out nearly equal for all patches and a short training uses a few codes only; spread to
+            # unit variance, tanh fills the levels from the first step (docs/tokenizers.md).
+            self.spread = nn.BatchNorm1d(len(config.levels), affine=False)
+            self.quant_proj = nn.Linear(width, len(config.levels))
+            self.quantize = FSQ(levels=list(config.levels))
+            self.post_quant_proj = nn.Linear(len(config.levels), width)
         else:
             self.quantize = VectorQuantize(
                 dim=width,
@@ -121,8 +126,10 @@ class Tokenizer(nn.Module):
         # In float32: rounding a bfloat16 latent would move it across level boundaries.
         with torch.autocast(z_BND.device.type, enabled=False):
             if isinstance(self.quantize, FSQ):
-                quantised, ids = self.quantize(z_BND.float())
-                return quantised, ids.long(), z_BND.new_zeros(())
+                latent_BNd = self.quant_proj(z_BND.float())
+                latent_BNd = self.spread(latent_BNd.flatten(0, 1)).view_as(latent_BNd)
+                quantised, ids = self.quantize(latent_BNd)
+                return self.post_quant_proj(quantised), ids.long(), z_BND.new_zeros(())
             quantised, ids, loss = self.quantize(z_BND.float())
             return quantised, ids, loss.sum()
 
@@ -135,7 +142,7 @@ class Tokenizer(nn.Module):
     def decode(self, ids_BN: Tensor) -> Tensor:
         """Network values (B, C, H, W) of token ids."""
         if isinstance(self.quantize, FSQ):
-            z_BND = self.quantize.indices_to_codes(ids_BN.to(torch.int32))
+            z_BND = self.post_quant_proj(self.quantize.indices_to_codes(ids_BN.to(torch.int32)))
         else:
             assert isinstance(self.quantize, VectorQuantize)
             z_BND = self.quantize.get_output_from_indices(ids_BN)

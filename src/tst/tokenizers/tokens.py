@@ -1,5 +1,6 @@
 """Tokens of every view of every frame, made once and cached in the Space by content."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,8 +34,12 @@ class Tokens:
 
 def tokenizer_key(tokenizer: Tokenizer) -> str:
     """Content hash of a tokenizer: weights, modality, shape."""
-    sums = {name: value.double().cpu().numpy().tobytes().hex() for name, value in tokenizer.state_dict().items()}
-    return digest(tokenizer.modality, tokenizer.resolution, tokenizer.config.model_dump(mode="json"), sums)
+    hasher = hashlib.sha256()
+    for name, value in sorted(tokenizer.state_dict().items()):
+        hasher.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+    return digest(
+        tokenizer.modality, tokenizer.resolution, tokenizer.config.model_dump(mode="json"), hasher.hexdigest()
+    )
 
 
 def make_tokens(fabric: Fabric, source: FrameSource, tokenizer: Tokenizer, views: Views) -> Tokens:

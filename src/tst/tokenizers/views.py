@@ -80,6 +80,11 @@ def centre_boxes(extents_N2: Tensor) -> Tensor:
     return torch.stack([(extents_N2[:, 0] - side) / 2, (extents_N2[:, 1] - side) / 2, side, side], 1)
 
 
+def _tensor(array: np.memmap) -> Tensor:
+    # Copy-on-write: torch warns of arrays that cannot be written, and nothing here writes.
+    return torch.from_numpy(np.load(str(array.filename), mmap_mode="c"))
+
+
 class FrameSource:
     """A Space's cached frames, ready to be cropped in batches.
 
@@ -90,7 +95,7 @@ class FrameSource:
     def __init__(self, space: Space, modalities: list[str], short_side: int, device: torch.device | str = "cpu") -> None:
         self.space, self.device = space, torch.device(device)
         self.cached: dict[str, CachedFrames] = {name: frame_cache(space, name, short_side) for name in modalities}
-        self._arrays = {name: self._place(torch.from_numpy(cached.array)) for name, cached in self.cached.items()}
+        self._arrays = {name: self._place(_tensor(cached.array)) for name, cached in self.cached.items()}
         self._extents = {name: torch.from_numpy(cached.extents).float() for name, cached in self.cached.items()}
 
     def _place(self, array: Tensor) -> Tensor:

@@ -17,9 +17,8 @@ from tst.loop import OptimConfig, Precision, fit, make_fabric
 from tst.modalities.crop import random_boxes
 from tst.modalities.jitter import JitterConfig
 from tst.model.fourm import Encoder, layer_decay_groups, load_encoder
-from tst.model.sizes import SizeName
 from tst.pretrain.batches import model_table
-from tst.pretrain.pretrain import load_pretrained
+from tst.pretrain.pretrain import SizeName, load_pretrained
 from tst.runs import Run, load_tensors, save_tensors
 from tst.space.space import Space
 from tst.tokenizers.tokenizer import Tokenizer, TokenizerModelConfig
@@ -51,7 +50,7 @@ class TransferConfig(Config):
     """Width of the ConvNeXt head (MultiMAE: 384)."""
     head_depth: PositiveInt = 4
     """ConvNeXt blocks in the head."""
-    jitter: JitterConfig | None = JitterConfig()
+    jitter: JitterConfig = JitterConfig()
     """Photometric changes of the RGB pixels."""
     seed: int = 0
 
@@ -152,8 +151,7 @@ def _train(fabric: Any, run: Run, model: TaskModel, source: FrameSource, config:
         boxes = random_boxes(extents, scale=config.views.scale, ratio=config.views.ratio, generator=generator)
         flip = torch.rand(len(frames), generator=generator) < (0.5 if config.views.flip else 0.0)
         stored, labels = crops(frames, boxes / torch.cat([extents, extents], 1), flip)
-        if config.jitter:
-            stored["rgb"] = config.jitter.apply(stored["rgb"], generator)
+        stored["rgb"] = config.jitter.apply(stored["rgb"], generator)
         return task.loss(wrapped(stored), labels), {}
 
     def validate(model: nn.Module) -> dict[str, float]:

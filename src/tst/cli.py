@@ -1,0 +1,338 @@
+"""The command line: one command a stage, its options made from the stage's own types and docstrings."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from tst.errors import UserError
+
+# name: (function of this module that returns the command, one line of help). Commands import what they need when they run,
+# so that `tst --help` answers at once.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "read": ("_read", "read a capture into a Space"),
+    "info": ("_info", "say what is in a Space"),
+    "show": ("_show", "draw a contact sheet of a Space"),
+    "derive": ("_derive", "compute normals from depth and edges from RGB"),
+    "tokenize": ("_tokenize", "train a tokenizer for each modality of a Space"),
+    "pretrain": ("_pretrain", "pre-train the encoder on a Space"),
+    "transfer": ("_transfer", "fine-tune on a labelled Space"),
+    "evaluate": ("_evaluate", "measure a model on a labelled Space"),
+    "specialize": ("_specialize", "all of it: from a walk to a specialised model and a report"),
+}
+
+EXAMPLE = """A vision model for one space, made in that space.
+
+  tst read nerfstudio CAPTURE spaces/home            the unlabelled walk
+  tst read labelled   LABELLED spaces/labelled       labels of other places
+  tst specialize spaces/home --transfer spaces/labelled --evaluate spaces/home-labelled --out runs/home
+
+commands:"""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of `tst`; exits with 0, 1 for an error the user can mend, 2 for a wrong command line."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(EXAMPLE)
+        for name, (_, text) in COMMANDS.items():
+            print(f"  {name:<11} {text}")
+        print("\n`tst COMMAND --help` tells its options.")
+        return
+    if arguments[0] in ("-V", "--version"):
+        from tst import __version__
+
+        print(__version__)
+        return
+    if arguments[0] not in COMMANDS:
+        print(f"tst: no command {arguments[0]!r}. Choose one of: {', '.join(COMMANDS)}.", file=sys.stderr)
+        sys.exit(2)
+    try:
+        command = globals()[COMMANDS[arguments[0]][0]](arguments[1:])
+        tyro.cli(
+            command,
+            prog=f"tst {arguments[0]}",
+            description=COMMANDS[arguments[0]][1],
+            args=arguments[1:],
+            config=(tyro.conf.FlagConversionOff,),
+        )
+    except UserError as error:
+        print(f"tst {arguments[0]}: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print(f"\ntst {arguments[0]}: stopped. The same command goes on from here.", file=sys.stderr)
+        sys.exit(130)
+
+
+def _preset_of(arguments: list[str]) -> Any:
+    """The preset that the command line names, whose values become the defaults of all other options."""
+    from tst.specialize import preset
+
+    name = "auto"
+    for index, argument in enumerate(arguments):
+        if argument.startswith("--preset="):
+            name = argument.partition("=")[2]
+        elif argument == "--preset" and index + 1 < len(arguments):
+            name = arguments[index + 1]
+    return preset(name if name in ("auto", "cpu", "gpu") else "auto")  # type: ignore[arg-type]
+
+
+Space_ = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SPACE")]
+Preset = Literal["auto", "cpu", "gpu"]
+
+
+def _read(arguments: list[str]) -> Callable[..., None]:
+    from tst.readers import READERS, read
+
+    formats = Literal[tuple(READERS)]  # type: ignore[valid-type]
+
+    def command(
+        format: Annotated[formats, tyro.conf.Positional],
+        source: Annotated[Path, tyro.conf.Positional],
+        space: Space_,
+        walk: str | None = None,
+        classes: Path | None = None,
+        fov: float | None = None,
+        focal: float | None = None,
+    ) -> None:
+        """Read a capture into a Space: a new one, or a further walk of one that exists.
+
+        Args:
+            format: Format of the capture.
+            source: The capture.
+            space: Folder of the Space.
+            walk: Name of the walk; by default that of the source folder.
+            classes: JSON with the class names; needed for labels.
+            fov: Horizontal field of view in degrees, for formats that do not say.
+            focal: Focal length in pixels instead.
+        """
+        made = read(format, source, space, walk=walk, classes=classes, fov=fov, focal=focal)
+        print(f"{made.path}: {len(made)} frames, {', '.join(made.modalities())}")
+
+    return command
+
+
+def _info(arguments: list[str]) -> Callable[..., None]:
+    from rich import print as show_rich
+
+    from tst.space.info import info, render
+    from tst.space.space import Space
+
+    def command(space: Space_, check: bool = False) -> None:
+        """Say what is in a Space.
+
+        Args:
+            space: Folder of the Space.
+            check: Also decode every file and name the first damaged one.
+        """
+        opened = Space.open(space)
+        if check:
+            opened.check(full=True)
+        show_rich(render(info(opened)))
+
+    return command
+
+
+def _show(arguments: list[str]) -> Callable[..., None]:
+    from tst.space.contact_sheet import show
+    from tst.space.space import Space
+
+    def command(space: Space_, out: Path | None = None, frames: int = 8) -> None:
+        """Draw a contact sheet of frames and modalities.
+
+        Args:
+            space: Folder of the Space.
+            out: PNG to write; by default contact-sheet.png in the Space.
+            frames: How many frames, evenly spread.
+        """
+        print(show(Space.open(space), out, frames))
+
+    return command
+
+
+def _derive(arguments: list[str]) -> Callable[..., None]:
+    from tst.modalities.derive import derive
+    from tst.space.space import Space
+
+    def command(space: Space_, modalities: tuple[str, ...] = ()) -> None:
+        """Compute modalities from others: normals from depth, edges from RGB. Files that are there are kept.
+
+        Args:
+            space: Folder of the Space.
+            modalities: Which; by default all that can be.
+        """
+        made = derive(Space.open(space), list(modalities) or None)
+        print(f"{made.path}: {', '.join(made.modalities())}")
+
+    return command
+
+
+def _tokenize(arguments: list[str]) -> Callable[..., None]:
+    from tst.space.space import Space
+    from tst.tokenizers.train import TokenizeConfig, tokenize
+
+    defaults = _preset_of(arguments)
+
+    def command(
+        space: Space_,
+        out: Path,
+        transfer: Path | None = None,
+        transfer_modalities: tuple[str, ...] = defaults.pretrain.transfer_modalities,
+        preset: Preset = "auto",
+        config: Annotated[TokenizeConfig, tyro.conf.arg(name="")] = defaults.tokenize,
+    ) -> None:
+        """Train a tokenizer for each modality.
+
+        Args:
+            space: Folder of the Space.
+            out: Folder for one run folder a modality.
+            transfer: Labelled Space whose unlabelled frames are mixed in.
+            transfer_modalities: What is taken from it.
+            preset: Defaults of all other options: cpu, gpu, or auto by what the machine has.
+            config: Options.
+        """
+        made = tokenize(
+            Space.open(space),
+            out,
+            transfer=Space.open(transfer) if transfer else None,
+            transfer_modalities=transfer_modalities,
+            config=config,
+        )
+        for folder in made.values():
+            print(folder)
+
+    return command
+
+
+def _pretrain(arguments: list[str]) -> Callable[..., None]:
+    from tst.pretrain.pretrain import PretrainConfig, pretrain
+    from tst.space.space import Space
+
+    defaults = _preset_of(arguments)
+
+    def command(
+        space: Space_,
+        tokenizers: Path,
+        out: Path,
+        transfer: Path | None = None,
+        preset: Preset = "auto",
+        config: Annotated[PretrainConfig, tyro.conf.arg(name="")] = defaults.pretrain,
+    ) -> None:
+        """Pre-train the encoder on a Space by multimodal masked modelling.
+
+        Args:
+            space: Folder of the Space.
+            tokenizers: Folder that `tst tokenize` made.
+            out: Run folder.
+            transfer: Labelled Space whose unlabelled frames are mixed in.
+            preset: Defaults of all other options: cpu, gpu, or auto by what the machine has.
+            config: Options.
+        """
+        folders = {path.parent.name: path.parent for path in sorted(tokenizers.glob("*/tokenizer.safetensors"))}
+        if not folders:
+            raise UserError(f"{tokenizers}: holds no tokenizers. Run `tst tokenize {space} --out {tokenizers}` first.")
+        opened = Space.open(transfer) if transfer else None
+        print(pretrain(Space.open(space), folders, out, transfer=opened, config=config))
+
+    return command
+
+
+def _transfer(arguments: list[str]) -> Callable[..., None]:
+    from tst.space.space import Space
+    from tst.transfer.transfer import TransferConfig, transfer
+
+    defaults = _preset_of(arguments)
+
+    def command(
+        space: Space_,
+        out: Path,
+        encoder: Path | None = None,
+        preset: Preset = "auto",
+        config: Annotated[TransferConfig, tyro.conf.arg(name="")] = defaults.finetune,
+    ) -> None:
+        """Fine-tune an encoder on a labelled Space.
+
+        Args:
+            space: Folder of the labelled Space.
+            out: Run folder.
+            encoder: Run folder of a pre-training; without it, from scratch.
+            preset: Defaults of all other options: cpu, gpu, or auto by what the machine has.
+            config: Options.
+        """
+        print(transfer(Space.open(space), out, encoder=encoder, config=config))
+
+    return command
+
+
+def _evaluate(arguments: list[str]) -> Callable[..., None]:
+    from tst.evaluate.evaluate import EvaluateConfig, evaluate, scores
+    from tst.space.space import Space
+
+    defaults = _preset_of(arguments)
+
+    def command(
+        model: Annotated[Path, tyro.conf.Positional],
+        space: Space_,
+        out: Path | None = None,
+        preset: Preset = "auto",
+        config: Annotated[EvaluateConfig, tyro.conf.arg(name="")] = defaults.predict,
+    ) -> None:
+        """Measure a model on a labelled Space.
+
+        Args:
+            model: Run folder of `tst transfer`.
+            space: Folder of the labelled Space.
+            out: Folder for confusions.npz and scores.json.
+            preset: Defaults of all other options.
+            config: Options.
+        """
+        result = scores(evaluate(model, Space.open(space), out, config=config))
+        low, high = result["ci95"]
+        print(f"mIoU {result['miou']:.2f} (95 % interval {low:.2f} to {high:.2f})")
+        print(f"pixel accuracy {result['pixel_accuracy']:.2f}")
+        for name, value in result["per_class"].items():
+            print(f"  {name:<20} {'absent' if value is None else f'{value:.2f}'}")
+        for name, value in result["per_part"].items():
+            print(f"part {name}: mIoU {value['miou']:.2f}")
+
+    return command
+
+
+def _specialize(arguments: list[str]) -> Callable[..., None]:
+    from tst.specialize import SpecializeConfig, specialize
+
+    defaults = _preset_of(arguments)
+
+    def command(
+        space: Space_,
+        transfer: Path,
+        evaluate: Path,
+        out: Path,
+        task: str = "segmentation",
+        preset: Preset = "auto",
+        config: Annotated[SpecializeConfig, tyro.conf.arg(name="")] = defaults,
+    ) -> None:
+        """From a walk to a model specialised to that space, and a report of how much that helped.
+
+        Args:
+            space: Space with the unlabelled walk.
+            transfer: Labelled Space of other places.
+            evaluate: Labelled Space to measure on; nothing of it reaches any training or choice.
+            out: Folder for all run folders and the report.
+            task: Downstream task.
+            preset: Defaults of all other options: cpu, gpu, or auto by what the machine has.
+            config: Options.
+        """
+        comparison = specialize(space, transfer=transfer, evaluate=evaluate, out=out, task=task, config=config)
+        for row in comparison.rows:
+            low, high = row.ci95 or (float("nan"), float("nan"))
+            print(f"{row.name:<20} mIoU {row.miou:6.2f}  (95 % interval {low:.2f} to {high:.2f}, {len(row.seeds)} seed(s))")
+        print(out / "report.html")
+
+    return command
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,311 @@
+"""`tst specialize`: from a walk to a model specialised to that space, and a report of how much that helped."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import PositiveInt, model_validator
+
+from tst.config import Config
+from tst.errors import UserError
+from tst.evaluate.comparison import Comparison, compare
+from tst.evaluate.evaluate import EvaluateConfig, Predictor, evaluate, predict_frames, upsample
+from tst.evaluate.metrics import FrameConfusions
+from tst.evaluate.report import even_indices, write_report
+from tst.files import digest, read_json
+from tst.loop import OptimConfig, Precision
+from tst.modalities.derive import derive
+from tst.modalities.jitter import JitterConfig
+from tst.pretrain.pretrain import PretrainConfig, pretrain
+from tst.runs import Run, code_version, read_metrics
+from tst.space.space import Space
+from tst.tokenizers.tokenizer import TokenizerModelConfig
+from tst.tokenizers.train import TokenizeConfig, tokenize
+from tst.tokenizers.views import ViewConfig
+from tst.transfer.transfer import TransferConfig, transfer
+
+RowName = Literal["scratch", "multimodal scratch", "TST-MAE", "TST-MM"]
+PresetName = Literal["auto", "cpu", "gpu"]
+
+
+class SpecializeConfig(Config):
+    """Everything `specialize` does, stage by stage."""
+
+    tokenize: TokenizeConfig = TokenizeConfig()
+    pretrain: PretrainConfig = PretrainConfig()
+    """Of TST-MM; TST-MAE is the same with RGB alone."""
+    finetune: TransferConfig = TransferConfig()
+    predict: EvaluateConfig = EvaluateConfig()
+    rows: tuple[RowName, ...] = ("scratch", "multimodal scratch", "TST-MAE", "TST-MM")
+    """Models to compare."""
+    seeds: PositiveInt = 1
+    """Fine-tunings of each model, with seeds 0, 1, ..."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> "SpecializeConfig":
+        sides = {
+            "tokenize": self.tokenize.views.resolution,
+            "pretrain": self.pretrain.views.resolution,
+            "finetune": self.finetune.views.resolution,
+        }
+        if len(set(sides.values())) > 1:
+            given = ", ".join(f"{name}.views.resolution {side}" for name, side in sides.items())
+            raise ValueError(f"the stages need one resolution, but: {given}. Give all three the same.")
+        if self.pretrain.size != self.finetune.size:
+            raise ValueError(f"pretrain.size {self.pretrain.size} and finetune.size {self.finetune.size} differ")
+        return self
+
+
+def preset(name: PresetName = "auto") -> SpecializeConfig:
+    """The settings of one dial: `cpu` (nano, 128 px), `gpu` (small, 224 px), `auto` by what the machine has."""
+    if name == "auto":
+        name = "gpu" if torch.cuda.is_available() else "cpu"
+    if name == "cpu":
+        views = ViewConfig(resolution=128)
+        return SpecializeConfig(
+            tokenize=TokenizeConfig(views=views, steps=1000, optim=OptimConfig(lr=2e-3, batch_size=32)),
+            pretrain=PretrainConfig(
+                size="nano",
+                views=views,
+                steps=4000,
+                optim=OptimConfig(lr=1e-3, batch_size=64),
+                transfer_modalities=("rgb", "depth", "normals", "edges"),
+            ),
+            finetune=TransferConfig(
+                size="nano", views=views, epochs=40, head_channels=64, optim=OptimConfig(lr=1e-3, batch_size=32)
+            ),
+        )
+    views = ViewConfig(resolution=224)
+    return SpecializeConfig(
+        tokenize=TokenizeConfig(
+            views=views,
+            steps=8000,
+            model=TokenizerModelConfig(width=512, encoder_depth=6, decoder_depth=6),
+            optim=OptimConfig(lr=5e-4, batch_size=128),
+        ),
+        pretrain=PretrainConfig(
+            size="small",
+            views=views,
+            steps=60_000,
+            optim=OptimConfig(lr=8e-4, batch_size=512, checkpoint_every=1000),
+            num_input=128,
+            num_target=128,
+            repeats=4,
+            transfer_modalities=("rgb", "depth", "normals", "edges"),
+        ),
+        finetune=TransferConfig(
+            size="small", views=views, epochs=64, optim=OptimConfig(lr=1e-4, batch_size=32, betas=(0.9, 0.999))
+        ),
+        seeds=3,
+    )
+
+
+def specialize(
+    space: str | Path,
+    *,
+    transfer: str | Path,
+    evaluate: str | Path,
+    out: str | Path,
+    task: str = "segmentation",
+    config: SpecializeConfig | None = None,
+    precision: Precision = "auto",
+) -> Comparison:
+    """Run every stage, compare the models on the evaluation space, write `report.html` and `comparison.json`.
+
+    Every stage is skipped if its run folder is complete and resumed if it was stopped, so the same command goes on where
+    it was killed.
+
+    Args:
+        space: Space with the unlabelled walk to specialise to.
+        transfer: labelled Space of other places.
+        evaluate: labelled Space to measure on; nothing of it reaches any training or choice.
+        out: folder for all run folders and the report.
+        task: downstream task.
+        config: settings; `preset("auto")` by default.
+
+    Raises:
+        UserError: a Space lacks what is needed, or `out` belongs to other settings.
+    """
+    config = config or preset("auto")
+    config = config.replace(finetune={"task": task})
+    out = Path(out)
+    spaces = {"space": Space.open(space), "transfer": Space.open(transfer), "evaluate": Space.open(evaluate)}
+    _check(spaces)
+    for name, item in spaces.items():
+        spaces[name] = derive(item)
+    inputs = {name: str(item.path) for name, item in spaces.items()}
+    with Run(out, "specialize", config.model_dump(mode="json", exclude={"seeds", "rows"}), inputs) as run:
+        return _stages(run, spaces, config, precision)
+
+
+def _check(spaces: Mapping[str, Space]) -> None:
+    labelled, measured = spaces["transfer"], spaces["evaluate"]
+    if not labelled.classes or labelled.classes != measured.classes:
+        raise UserError(
+            f"{measured.path} and {labelled.path} need the same classes. Read both with the same --classes FILE."
+        )
+    if spaces["space"].path.resolve() == measured.path.resolve():
+        raise UserError(f"{measured.path}: is the space that is trained on. Evaluate on another walk.")
+
+
+def _stages(run: Run, spaces: Mapping[str, Space], config: SpecializeConfig, precision: Precision) -> Comparison:
+    out, space, labelled = run.path, spaces["space"], spaces["transfer"]
+    tokenizers = tokenize(
+        space,
+        out / "tokenizers",
+        transfer=labelled,
+        transfer_modalities=config.pretrain.transfer_modalities,
+        config=config.tokenize,
+        precision=precision,
+    )
+    objectives: dict[str, PretrainConfig] = {
+        "TST-MAE": config.pretrain.replace(objective="mae", num_input=0, num_target=0),
+        "TST-MM": config.pretrain,
+    }
+    encoders = {
+        name: pretrain(
+            space, tokenizers, out / "pretrain" / name, transfer=labelled, config=objective, precision=precision
+        )
+        for name, objective in objectives.items()
+        if name in config.rows
+    }
+    shared = [name for name in tokenizers if name in labelled.modalities() and name != "rgb"]
+    models: dict[str, list[Path]] = {}
+    # Seed by seed, so that a first complete comparison stands early.
+    for seed in range(config.seeds):
+        for row in config.rows:
+            beside = {name: tokenizers[name] for name in shared} if row == "multimodal scratch" else {}
+            folder = transfer(
+                labelled,
+                out / "transfer" / row.replace(" ", "-") / f"seed-{seed}",
+                encoder=encoders.get(row),
+                tokenizers=beside,
+                config=config.finetune.replace(seed=seed),
+                precision=precision,
+            )
+            models.setdefault(row, []).append(folder)
+    results = {
+        row: [_evaluated(folder, spaces["evaluate"], config.predict, precision) for folder in folders]
+        for row, folders in models.items()
+    }
+    return _report(out, spaces, config, tokenizers, encoders, models, results, precision)
+
+
+def _evaluated(folder: Path, space: Space, config: EvaluateConfig, precision: Precision) -> FrameConfusions:
+    key = digest(config.model_dump(mode="json"), space.name, read_json(folder / "done.json"))
+    path = folder / f"evaluate-{key}"
+    if not (path / "scores.json").exists():
+        evaluate(folder, space, path, config=config, precision=precision)
+    return FrameConfusions.load(path / "confusions.npz")
+
+
+def _report(
+    out: Path,
+    spaces: Mapping[str, Space],
+    config: SpecializeConfig,
+    tokenizers: Mapping[str, Path],
+    encoders: Mapping[str, Path],
+    models: Mapping[str, list[Path]],
+    results: Mapping[str, list[FrameConfusions]],
+    precision: Precision,
+) -> Comparison:
+    done = {row: [read_json(folder / "done.json") for folder in folders] for row, folders in models.items()}
+    pretrained = {row: read_json(folder / "done.json") for row, folder in encoders.items()}
+    score = f"best_val_{'miou'}"
+    comparison = compare(
+        results,
+        space=spaces["evaluate"].name,
+        transfer_val_miou={row: float(np.mean([item[score] for item in items])) for row, items in done.items()},
+        extra={
+            row: {
+                "pretrain_samples": pretrained[row]["samples"] if row in pretrained else 0,
+                "pretrain_seconds": pretrained[row]["seconds"] if row in pretrained else 0,
+                "transfer_seconds": float(np.mean([item["seconds"] for item in items])),
+                "parameters": items[0]["parameters"],
+            }
+            for row, items in done.items()
+        },
+    )
+    comparison.save(out / "comparison.json")
+    compute = [
+        {"stage": f"tokenizer {name}", "seconds": summary["seconds"], "samples": summary["samples"]}
+        for name, folder in tokenizers.items()
+        for summary in [read_json(folder / "done.json")]
+    ]
+    compute += [
+        {"stage": f"pre-training {row}", "seconds": item["seconds"], "samples": item["samples"]}
+        for row, item in pretrained.items()
+    ]
+    compute += [
+        {
+            "stage": f"transfer {row} ({len(items)} seed{'s' if len(items) > 1 else ''})",
+            "seconds": sum(item["seconds"] for item in items),
+            "samples": sum(item["samples"] for item in items),
+        }
+        for row, items in done.items()
+    ]
+    device = read_json(out / "provenance.json")["device"]
+    write_report(
+        out,
+        comparison,
+        title=f"{spaces['space'].name}: did specialising help?",
+        curves={row: read_metrics(folder / "metrics.jsonl") for row, folder in encoders.items()},
+        tokenizers=[
+            {
+                "modality": name,
+                "metrics": read_json(folder / "done.json")["metrics"],
+                "picture": folder / "reconstruction.png",
+            }
+            for name, folder in tokenizers.items()
+        ],
+        predictions=_pictures(spaces["evaluate"], models, config.predict, precision),
+        ignore=spaces["evaluate"].ignore_index,
+        data=_facts(spaces),
+        compute=[{**item, "device": device} for item in compute],  # type: ignore[typeddict-item]
+        licences=[
+            {"what": f"{role}: {item.name}", "licence": "not stated", "note": "data the user gave"}
+            for role, item in spaces.items()
+        ],
+        provenance={
+            **code_version(),
+            "config": digest(config.model_dump(mode="json")),
+            "command": read_json(out / "provenance.json")["command"],
+            "seeds": list(range(config.seeds)),
+        },
+    )
+    return comparison
+
+
+def _facts(spaces: Mapping[str, Space]) -> dict[str, Any]:
+    roles = {"space": "specialised to", "transfer": "labels from", "evaluate": "measured on"}
+    return {
+        roles[role]: f"{item.name}: {len(item)} frames in {len(item.walks)} walk(s); {', '.join(item.modalities())}"
+        for role, item in spaces.items()
+    }
+
+
+def _pictures(
+    space: Space, models: Mapping[str, list[Path]], config: EvaluateConfig, precision: Precision
+) -> list[dict[str, Any]]:
+    """Frames at even distances along the walk with the truth and the first seed's predictions."""
+    rows = space.frames()
+    chosen = even_indices(len(rows))
+    pictures = []
+    for index in chosen:
+        walk, row = rows[index]
+        pictures.append(
+            {
+                "id": f"{walk.name}/{walk.ids[row]}",
+                "part": walk.frames["part"][row].as_py(),
+                "rgb": walk.read("rgb", row),
+                "truth": walk.read("semantic", row),
+                "predictions": {},
+            }
+        )
+    for name, folders in models.items():
+        predictor = Predictor(folders[0], config, precision)
+        for picture, (_, logits) in zip(pictures, predict_frames(predictor, space, chosen), strict=True):
+            picture["predictions"][name] = upsample(logits, picture["truth"].shape)
+    return pictures
