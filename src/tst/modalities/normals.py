@@ -61,58 +61,72 @@ def plane_normals(depth: np.ndarray, camera: "Camera") -> tuple[np.ndarray, np.n
     height, width = depth.shape
     valid = depth > 0
     metres = np.where(valid, depth, 1).astype(np.float64) / 1000
-    step = quantisation(depth) / 1000
+    step = quantisation(depth) / np.float32(1000)
     z = metres.astype(np.float32)
 
     # Weighted by z^4 a residual of D is one of z, in which depth is uniformly quantised.
-    u = ((np.arange(width) - width / 2) / width)[None]
-    v = ((np.arange(height) - height / 2) / width)[:, None]
+    u = ((np.arange(width) + 0.5 - width / 2) / width)[None]
+    v = ((np.arange(height) + 0.5 - height / 2) / width)[:, None]
     z2 = np.where(valid, metres * metres, 0.0)
     w, wd = z2 * z2, z2 * metres
     uw, vw = w * u, w * v
     sums = [w, uw, vw, wd, uw * u, uw * v, vw * v, wd * u, wd * v, z2, valid.astype(np.float64)]
 
-    shortest = np.float32(width / np.sqrt(camera.fx * camera.fy))
-    focal_x, focal_y = np.float32(camera.fx / width), np.float32(camera.fy / width)
-    ray_x = np.float32((np.arange(width) + 0.5 - camera.cx) / camera.fx)[None]
-    ray_y = np.float32((np.arange(height) + 0.5 - camera.cy) / camera.fy)[:, None]
-    total = np.zeros((height, width, 3), np.float32)
-    total_weight = np.zeros((height, width), np.float32)
+    ray_x = ((np.arange(width) + 0.5 - camera.cx) / camera.fx).astype(np.float32)[None]
+    ray_y = ((np.arange(height) + 0.5 - camera.cy) / camera.fy).astype(np.float32)[:, None]
+    origin_u, origin_v = camera.cx / width - 0.5, (camera.cy - height / 2) / width
+    pixel = z * np.float32(1 / np.sqrt(camera.fx * camera.fy))  # the size of a pixel on a facing surface
+    disparity, z_squared = 1 / z, z * z
+    tolerance = step * np.float32(0.6)
+    total = np.zeros((3, height, width), np.float32)
     best = np.full((height, width), np.inf, np.float32)
     for radius in sorted({max(1, round(radius * width / 320)) for radius in RADII}):
-        fit = _fit_windows(sums, radius, u, v)
-        if fit is None:
-            continue
-        slope_u, slope_v, level, variance, count = fit
+        slope_u, slope_v, level, variance, count = _fit_windows(sums, radius, u, v)
         # In camera axes the plane is A x + B y + C = 1/z: (A, B, C) is the inward normal over the distance.
-        a, b = slope_u * focal_x, slope_v * focal_y
-        c = level - a * ray_x - b * ray_y
-        norm = np.sqrt(a * a + b * b + c * c) + np.float32(1e-12)
-        length = (2 * radius + 1) / width * shortest * z
-        unexplained = np.maximum(variance - (step * step) * np.float32(0.1), 0)
-        inexact = (0.4 * step / length) ** 2 + (12 / length**2) * unexplained + np.float32(0.015 + 0.002 * radius) ** 2
-        inexact = np.where(count < 0.4 * (2 * radius + 1) ** 2, np.float32(1e6), inexact).astype(np.float32)
-        maps = np.stack([a, b, c, a / norm, b / norm, c / norm, inexact, length], -1).astype(np.float32)
+        plane = np.stack(
+            [
+                slope_u * (camera.fx / width),
+                slope_v * (camera.fy / width),
+                level + slope_u * origin_u + slope_v * origin_v,
+            ]
+        ).astype(np.float32)
+        scale = 1 / np.sqrt(np.square(plane).sum(0) + np.float32(1e-12))
+        length = (2 * radius + 1) * pixel
+        unexplained = np.maximum(variance.astype(np.float32) - step * step * np.float32(0.1), 0)
+        inexact = (0.16 * step * step + 12 * unexplained) / (length * length) + np.float32(0.015 + 0.002 * radius) ** 2
+        inexact[count < 0.4 * (2 * radius + 1) ** 2] = 1e6
+        turn = 2 / length
         offset = round(0.8 * radius)
         for dy in (-offset, 0, offset):
             for dx in (-offset, 0, offset):
                 # The window's centre is at pixel + (dy, dx).
                 to, at = _overlap(height, width, dy, dx)
-                there = maps[at]
-                expected = there[..., 0] * ray_x[:, to[1]] + there[..., 1] * ray_y[to[0]] + there[..., 2]
-                off = np.abs(z[to] - 1 / np.maximum(expected, np.float32(0.02))) - step[to] * np.float32(0.6)
-                error = there[..., 6] + (2 * np.maximum(off, 0) / there[..., 7]) ** 2
-                weight = 1 / (error * error * error)
-                total[to] += weight[..., None] * there[..., 3:6]
-                total_weight[to] += weight
-                np.minimum(best[to], error, out=best[to])
-    norm = np.linalg.norm(total, axis=-1, keepdims=True)
+                a, b, c = plane[:, *at]
+                off = a * ray_x[:, to[1]]
+                off += b * ray_y[to[0]]
+                off += c
+                off -= disparity[to]
+                np.abs(off, out=off)
+                off *= z_squared[to]
+                off -= tolerance[to]
+                np.maximum(off, 0, out=off)
+                off *= turn[to]
+                off *= off
+                off += inexact[at]
+                np.minimum(best[to], off, out=best[to])
+                weight = off * off
+                weight *= off
+                np.divide(scale[at], weight, out=weight)
+                for axis, component in enumerate((a, b, c)):
+                    total[axis][to] += weight * component
+    norm = np.sqrt(np.square(total).sum(0))
     error = np.sqrt(best)
-    known = valid & (error < WORST_ERROR) & (norm[..., 0] > 0)
-    return np.where(known[..., None], -total / np.maximum(norm, 1e-30), 0).astype(np.float32), error
+    known = valid & (error < WORST_ERROR) & (norm > 0)
+    normals = np.where(known, -total / np.maximum(norm, np.float32(1e-30)), 0)
+    return np.ascontiguousarray(np.moveaxis(normals, 0, -1)), error
 
 
-def _fit_windows(sums: list[np.ndarray], radius: int, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, ...] | None:
+def _fit_windows(sums: list[np.ndarray], radius: int, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, ...]:
     """Least squares of D = a u + b v + c over the window at each pixel: a, b, c, variance of z, count."""
     size = (2 * radius + 1, 2 * radius + 1)
     w, su, sv, sd, uu, uv, vv, ud, vd, dd, count = (

@@ -110,9 +110,13 @@ class Walk:
         return self.path / modality
 
     def modalities(self) -> list[str]:
-        """Those with a file for every frame (a derivation that was stopped half-way does not count), by name."""
-        folders = sorted(entry.name for entry in self.path.iterdir() if entry.is_dir() and entry.name[0] != ".")
-        return [name for name in folders if not self.missing(name)]
+        """Those with a file for every frame (a derivation that was stopped half-way does not count).
+
+        In the order of the registry; folders of other names are left alone.
+        """
+        from tst.modalities import MODALITIES  # noqa: PLC0415  (modalities import spaces)
+
+        return [name for name in MODALITIES if self.folder(name).is_dir() and not self.missing(name)]
 
     def missing(self, modality: str) -> list[str]:
         """Ids of the frames without a file of `modality`."""
@@ -239,16 +243,11 @@ class Space:
         Raises:
             UserError: names the first wrong file, what is wrong and what to do.
         """
-        jobs = [(w, m, i) for w in self.walks.values() for m in self._known(w) for i in range(len(w))]
+        jobs = [(w, m, i) for w in self.walks.values() for m in w.modalities() for i in range(len(w))]
         check = self._check_values if full else self._check_header
         with ThreadPoolExecutor(2) as pool:
             for _ in track(pool.map(lambda job: check(*job), jobs), "checking", len(jobs)):
                 pass
-
-    def _known(self, walk: Walk) -> list[str]:
-        from tst.modalities import MODALITIES  # noqa: PLC0415
-
-        return [name for name in walk.modalities() if name in MODALITIES]
 
     def _check_header(self, walk: Walk, modality: str, index: int) -> None:
         path = walk.file(modality, index)
