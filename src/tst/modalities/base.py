@@ -73,8 +73,8 @@ class Modality(ABC):
         shape = array.shape[2:] or (1,)
         if shape != (self.channels,) or array.dtype != self.dtype:
             raise UserError(
-                f"{path}: {array.dtype} with {shape[0]} channels, but {self.name} is {self.dtype} with {self.channels}. "
-                f"Convert the file, or check that it is {self.name}."
+                f"{path}: {array.dtype} with {shape[0]} channels, but {self.name} is {self.dtype} with "
+                f"{self.channels}. Convert the file, or check that it is {self.name}."
             )
         return cv2.cvtColor(array, cv2.COLOR_BGR2RGB) if self.channels == 3 else array
 
@@ -132,7 +132,7 @@ class Modality(ABC):
         return torch.where(valid, x_BCHW.float() / 127.5 - 1, 0.0), valid
 
     def denormalise(self, z_BCHW: Tensor, like_BCHW: Tensor) -> Tensor:
-        """Stored values, rounded, from network values. `like` (stored values) gives per-image statistics where needed."""
+        """Stored values, rounded, from network values; `like` (stored) gives per-image statistics where needed."""
         return ((z_BCHW.float() + 1) * 127.5).round().clamp(0, 255)
 
     @property

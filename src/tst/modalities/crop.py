@@ -34,10 +34,18 @@ def crop(x_BCHW: Tensor, boxes_B4: Tensor, flip_B: Tensor, size: int, modality: 
     columns = _positions(boxes[:, 1], boxes[:, 3], size)
     columns = torch.where(flip[:, None], columns.flip(1), columns)
     sample = _bilinear if modality.interpolation == "bilinear" else _nearest
-    result = sample(x_BCHW, rows, columns)
-    if type(modality).flip_values is Modality.flip_values:
-        return result
-    return torch.where(flip.view(-1, 1, 1, 1), modality.flip_values(result), result)
+    changes_values = type(modality).flip_values is not Modality.flip_values
+    batch, channels, height, width = x_BCHW.shape
+    on_cpu = x_BCHW.device.type == "cpu"
+    chunk = max(1, CHUNK_ELEMENTS // (channels * height * width)) if on_cpu else max(1, batch)
+    result = torch.empty(batch, channels, size, size, device=x_BCHW.device)
+    for begin in range(0, batch, chunk):
+        part = slice(begin, begin + chunk)
+        cut = sample(x_BCHW[part], rows[part], columns[part])
+        if changes_values:
+            cut = torch.where(flip[part].view(-1, 1, 1, 1), modality.flip_values(cut), cut)
+        result[part] = cut
+    return result
 
 
 def _positions(start_B: Tensor, length_B: Tensor, size: int) -> Tensor:
@@ -49,19 +57,11 @@ def _positions(start_B: Tensor, length_B: Tensor, size: int) -> Tensor:
 
 
 def _bilinear(x_BCHW: Tensor, rows_BS: Tensor, columns_BS: Tensor) -> Tensor:
-    batch, channels, height, width = x_BCHW.shape
+    height, width = x_BCHW.shape[2:]
     size = rows_BS.shape[1]
     y, x = rows_BS * (2 / height) - 1, columns_BS * (2 / width) - 1
-    chunk = batch
-    if x_BCHW.device.type == "cpu":
-        chunk = max(1, CHUNK_ELEMENTS // (channels * height * width))
-    result = torch.empty(batch, channels, size, size, device=x_BCHW.device)
-    for begin in range(0, batch, chunk):
-        part = slice(begin, begin + chunk)
-        grid = torch.stack([x[part, None, :].expand(-1, size, -1), y[part, :, None].expand(-1, -1, size)], -1)
-        images = x_BCHW[part].float()
-        result[part] = F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
-    return result
+    grid = torch.stack([x[:, None, :].expand(-1, size, -1), y[:, :, None].expand(-1, -1, size)], -1)
+    return F.grid_sample(x_BCHW.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def _nearest(x_BCHW: Tensor, rows_BS: Tensor, columns_BS: Tensor) -> Tensor:
@@ -74,10 +74,8 @@ def _nearest(x_BCHW: Tensor, rows_BS: Tensor, columns_BS: Tensor) -> Tensor:
     image = torch.arange(batch, device=x_BCHW.device) * (height * width)
     index = (image[:, None, None] + rows[:, :, None] * width + columns[:, None, :]).view(-1)
     pixels = stored.movedim(1, -1).reshape(batch * height * width, channels)
-    picked = pixels.index_select(0, index).float()
-    if is_uint16:
-        picked = torch.where(picked < 0, picked + 65536, picked)
-    return picked.view(batch, size, size, channels).movedim(-1, 1).contiguous()
+    picked = pixels.index_select(0, index).view(batch, size, size, channels).movedim(-1, 1).float()
+    return torch.where(picked < 0, picked + 65536, picked) if is_uint16 else picked
 
 
 def random_boxes(

@@ -11,6 +11,7 @@ from tst.modalities.base import Modality, mean_over_images
 
 TRIM = 0.1
 EPSILON = 1e-3
+LINEAR = 3.0
 BINS = 4096
 MAXIMUM = 65535.0
 
@@ -19,7 +20,14 @@ class Depth(Modality):
     """Distance along the optical axis: uint16 millimetres, 0 = unknown.
 
     Networks see the *logarithm* of depth, standardised robustly per image as 4M does (drop the lowest and highest 10 %,
-    subtract the mean, divide by the deviation of the rest), over valid pixels only.
+    subtract the mean, divide by the deviation of the rest), over valid pixels only. Beyond 3 deviations the values grow
+    only logarithmically, invertibly: a chair leg in front of the lens would otherwise be at -43.
+
+    Why the logarithm: an error in it is a *relative* error of depth, which is what AbsRel and delta score, and what
+    stereo and time-of-flight sensors have; a change of scale is a shift, which the mean takes out. With the same share
+    of noise, AbsRel was 30 % lower than with plain depth and a third of that with inverse depth (docs/modalities.md).
+    The variance has a floor of 1e-3 (a deviation of 3 % of depth; 4M's is 65 mm), so that a bare wall is not stretched
+    until its sensor noise fills the range.
     """
 
     name = "depth"
@@ -33,7 +41,7 @@ class Depth(Modality):
     def statistics(self, x_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         """Trimmed mean and deviation of the log-depth of each image, (B, 1, 1, 1); 0 and 1 without a valid pixel.
 
-        By histogram (0.27 % of depth a bin) rather than by sorting: 15 times faster, the same under mirroring, and the
+        By histogram (0.27 % of depth a bin) rather than by sorting: 20 times faster, the same under mirroring, and the
         same on every run and device.
         """
         batch = x_BCHW.shape[0]
@@ -58,12 +66,16 @@ class Depth(Modality):
         valid = self.valid(x_BCHW)
         mean, deviation = self.statistics(x_BCHW)
         z = (x_BCHW.float().clamp_min(1).log() - mean) / deviation
+        beyond = z.abs() - LINEAR
+        z = torch.where(beyond > 0, z.sign() * (LINEAR + beyond.clamp_min(0).log1p()), z)
         return torch.where(valid, z, 0.0), valid
 
     def denormalise(self, z_BCHW: Tensor, like_BCHW: Tensor) -> Tensor:
         """Millimetres (at least 1) with the statistics of `like`; 0 where `like` has no valid pixel at all."""
         mean, deviation = self.statistics(like_BCHW)
-        logarithm = (z_BCHW.float() * deviation + mean).clamp(0, math.log(MAXIMUM))
+        beyond = (z_BCHW.float().abs() - LINEAR).clamp(0, 20)
+        z = torch.where(beyond > 0, z_BCHW.sign() * (LINEAR + beyond.expm1()), z_BCHW.float())
+        logarithm = (z * deviation + mean).clamp(0, math.log(MAXIMUM))
         known = self.valid(like_BCHW).flatten(1).any(1).view(-1, 1, 1, 1)
         return torch.where(known, logarithm.exp().round().clamp(1, MAXIMUM), 0.0)
 

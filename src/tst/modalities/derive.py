@@ -16,7 +16,7 @@ WORKERS = os.cpu_count() or 1
 def derive(space: Space, modalities: Sequence[str] | None = None) -> Space:
     """Derive modalities of every frame that lacks them, and return the Space opened anew.
 
-    Files that are there are kept, so a stopped run goes on and a recorded modality is never replaced.
+    Files that are there are kept, so a stopped run goes on, and a modality that came with a walk is never replaced.
 
     Args:
         modalities: names; None: all that the Space has the sources for.
@@ -34,17 +34,27 @@ def derive(space: Space, modalities: Sequence[str] | None = None) -> Space:
             if name not in derivable:
                 raise UserError(f"{name}: cannot be derived. Choose among {', '.join(derivable)}.")
             if lacking := set(MODALITIES[name].sources) - have:
-                raise UserError(f"{space.path}: {name} is derived from {', '.join(lacking)}, which this space lacks.")
+                raise UserError(
+                    f"{space.path}: {name} is derived from {', '.join(sorted(lacking))}, which some walk lacks. "
+                    "Read it with the capture."
+                )
     for name in wanted:
-        todo = [
-            (walk, index)
-            for walk in space.walks.values()
-            for missing in [set(walk.missing(name))]
-            for index in range(len(walk))
-            if walk.ids[index] in missing
-        ]
+        modality = MODALITIES[name]
+        walks = [walk for walk in space.walks.values() if name not in walk.record.modalities]
+        missing = {walk.name: set(walk.missing(name)) for walk in walks}
+        todo = [(walk, index) for walk in walks for index, id_ in enumerate(walk.ids) if id_ in missing[walk.name]]
+        recorded = space.file.provenance.get(name, {}).get("version", modality.version)
+        if recorded != modality.version and len(todo) < sum(map(len, walks)):
+            folders = ", ".join(str(walk.folder(name)) for walk in walks)
+            raise UserError(
+                f"{space.path}: its {name} are of version {recorded} and this tst derives version {modality.version}. "
+                f"Remove {folders} and derive again."
+            )
         if not todo:
             continue
+        when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        # Before the first file, so that a stopped derivation is never taken up by another version.
+        space.record_derived({name: {"from": list(modality.sources), "version": modality.version, "date": when}})
         with ThreadPoolExecutor(WORKERS) as pool:  # NumPy and OpenCV release the interpreter's lock
             jobs = [pool.submit(_derive_one, name, walk, index) for walk, index in todo]
             try:
@@ -53,9 +63,6 @@ def derive(space: Space, modalities: Sequence[str] | None = None) -> Space:
             finally:
                 for job in jobs:
                     job.cancel()
-        when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        facts = {"from": list(MODALITIES[name].sources), "version": MODALITIES[name].version, "date": when}
-        space.record_derived({name: facts})
     return Space.open(space.path)
 
 

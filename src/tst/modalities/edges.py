@@ -12,7 +12,7 @@ from tst.modalities.base import Modality, mean_over_images
 if TYPE_CHECKING:
     from tst.space.camera import Camera
 
-LOW_THRESHOLD, HIGH_THRESHOLD = 100, 200
+LOW_THRESHOLD, HIGH_THRESHOLD = 30, 60
 BLUR_SIGMA = 1.0
 # A resized or reconstructed value counts as an edge from here on. A one-pixel line that falls between two pixels gives
 # each half of 255, so half of 255 itself would be a coin toss.
@@ -22,13 +22,15 @@ EDGE_LEVEL = 85
 class Edges(Modality):
     """Where brightness changes: uint8, 255 on an edge, 0 elsewhere; softer in between once resized.
 
-    Grey image, Gaussian blur (sigma 1, 5x5), then Canny with L1 gradients of a 3x3 Sobel and thresholds 100 and 200, at
-    the size of the RGB image. Everything is valid. Networks see [-1, 1].
+    Grey image, Gaussian blur (sigma 1, 5x5), then Canny with L1 gradients of a 3x3 Sobel and thresholds 30 and 60, at
+    the size of the RGB image. Everything is valid. Networks see [-1, 1]. The usual thresholds, 100 and 200, leave
+    bright plain rooms without edges (docs/modalities.md has the counts).
     """
 
     name = "edges"
     order = 40
     sources = ("rgb",)
+    version = 2
     interpolation: ClassVar[Literal["bilinear", "nearest"]] = "bilinear"
 
     def derive(self, sources: dict[str, np.ndarray], camera: "Camera | None") -> np.ndarray:

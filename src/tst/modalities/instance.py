@@ -4,7 +4,6 @@ import colorsys
 import functools
 
 import numpy as np
-
 from torch import Tensor
 
 from tst.modalities.base import Modality, mean_over_images

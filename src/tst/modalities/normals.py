@@ -1,15 +1,17 @@
 """Surface normals from depth, also where depth is coarsely quantised.
 
-A plane seen by a pinhole camera is linear in *inverse* depth, D = a u + b v + c, so a least-squares fit over a window is
-exact whatever the slant. Windows of several sizes are fitted everywhere with box sums; each pixel then takes the windows,
-its own or neighbours' that contain it, whose normal should be the most exact. What makes a window inexact:
+A plane seen by a pinhole camera is linear in *inverse* depth, D = a u + b v + c, so a least-squares fit over a window
+is exact whatever the slant. Windows of several sizes are fitted everywhere with box sums; each pixel then mixes those
+that contain it (its own, and eight placed around it), weighted by how exact their normals should be. What makes a
+window inexact:
 
 - quantisation and noise: a step of height q at the end of a window of length L turns the plane by q / L;
 - a misfit: the window straddles an edge or a crease, and the residual is larger than quantisation explains;
 - the pixel itself does not lie on the window's plane.
 
-So coarse depth leads to large windows, fine depth to small ones, and near a discontinuity or a crease to windows on the
-pixel's own side of it. Nothing here depends on the sensor: the quantisation step is measured in the image.
+The weight is the expected error to the power of minus 8, nearly a choice of the best. So coarse depth leads to large
+windows, fine depth to small ones, and near a discontinuity or a crease to windows on the pixel's own side of it.
+Nothing here depends on the sensor: the quantisation step is measured in the image.
 """
 
 from typing import TYPE_CHECKING
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from tst.space.camera import Camera
 
 # Window radii in pixels of a 320-pixel-wide image; the others scale with the width.
-RADII = (2, 4, 8, 13, 20)
+RADII = (2, 5, 11, 24)
 # A normal that is expected to be worse than this (radians) is stored as unknown.
 WORST_ERROR = 0.7
 
@@ -93,7 +95,7 @@ def plane_normals(depth: np.ndarray, camera: "Camera") -> tuple[np.ndarray, np.n
         scale = 1 / np.sqrt(np.square(plane).sum(0) + np.float32(1e-12))
         length = (2 * radius + 1) * pixel
         unexplained = np.maximum(variance.astype(np.float32) - step * step * np.float32(0.1), 0)
-        inexact = (0.16 * step * step + 12 * unexplained) / (length * length) + np.float32(0.015 + 0.002 * radius) ** 2
+        inexact = (0.64 * step * step + 12 * unexplained) / (length * length) + np.float32(0.015 + 0.002 * radius) ** 2
         inexact[count < 0.4 * (2 * radius + 1) ** 2] = 1e6
         turn = 2 / length
         offset = round(0.8 * radius)
@@ -115,33 +117,39 @@ def plane_normals(depth: np.ndarray, camera: "Camera") -> tuple[np.ndarray, np.n
                 off += inexact[at]
                 np.minimum(best[to], off, out=best[to])
                 weight = off * off
-                weight *= off
+                weight *= weight
                 np.divide(scale[at], weight, out=weight)
                 for axis, component in enumerate((a, b, c)):
                     total[axis][to] += weight * component
     norm = np.sqrt(np.square(total).sum(0))
     error = np.sqrt(best)
     known = valid & (error < WORST_ERROR) & (norm > 0)
+    known &= cv2.blur(known.astype(np.float32), (5, 5)) > 0.4  # no lone pixels
     normals = np.where(known, -total / np.maximum(norm, np.float32(1e-30)), 0)
     return np.ascontiguousarray(np.moveaxis(normals, 0, -1)), error
 
 
 def _fit_windows(sums: list[np.ndarray], radius: int, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Least squares of D = a u + b v + c over the window at each pixel: a, b, c, variance of z, count."""
+    """Least squares of D = a u + b v + c over the window at each pixel: a, b, c, variance of z, count.
+
+    Box sums are taken in float64: the centred moments are small differences of them.
+    """
     size = (2 * radius + 1, 2 * radius + 1)
-    w, su, sv, sd, uu, uv, vv, ud, vd, dd, count = (
-        cv2.boxFilter(image, -1, size, normalize=False, borderType=cv2.BORDER_CONSTANT) for image in sums
-    )
+    sums = [cv2.boxFilter(image, -1, size, normalize=False, borderType=cv2.BORDER_CONSTANT) for image in sums]
+    w, u1, v1, d1, uu, uv, vv, ud, vd, dd, count = sums
     scale = 1 / np.maximum(w, 1e-9)
-    mean_u, mean_v, mean_d = su * scale, sv * scale, sd * scale
-    uu, uv, vv = uu * scale - mean_u**2, uv * scale - mean_u * mean_v, vv * scale - mean_v**2
-    ud, vd, dd = ud * scale - mean_u * mean_d, vd * scale - mean_v * mean_d, dd * scale - mean_d**2
+    for moment in sums[1:10]:
+        np.multiply(moment, scale, out=moment)
+    for second, one, other in ((uu, u1, u1), (uv, u1, v1), (vv, v1, v1), (ud, u1, d1), (vd, v1, d1), (dd, d1, d1)):
+        np.subtract(second, one * other, out=second)
     determinant = uu * vv - uv * uv
     flat = determinant < 1e-3 * (radius / u.size) ** 4
-    determinant = np.where(flat, 1.0, determinant)
-    a, b = (ud * vv - vd * uv) / determinant, (vd * uu - ud * uv) / determinant
+    determinant[flat] = 1
+    a = (ud * vv - vd * uv) / determinant
+    b = (vd * uu - ud * uv) / determinant
     variance = np.maximum(dd - a * ud - b * vd, 0) * w / np.maximum(count, 1)
-    return a, b, mean_d - a * mean_u - b * mean_v, variance, np.where(flat, 0, count)
+    count[flat] = 0
+    return a, b, d1 - a * u1 - b * v1, variance, count
 
 
 def _overlap(height: int, width: int, dy: int, dx: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
@@ -168,14 +176,17 @@ def decode(stored: np.ndarray) -> np.ndarray:
 
 
 class Normals(Modality):
-    """Direction each surface faces, in camera axes: uint8, (n + 1) / 2 * 255 with R = +x right, G = +y down,
-    B = towards the camera; (0, 0, 0) = unknown. Networks see [-1, 1], 0 where unknown.
-    """  # noqa: D205, D209
+    """The direction that each surface faces, in camera axes.
+
+    Stored as uint8 (n + 1) / 2 * 255 with R = +x right, G = +y down, B = towards the camera; (0, 0, 0) = unknown.
+    Networks see [-1, 1], 0 where unknown.
+    """
 
     name = "normals"
     order = 30
     channels = 3
     sources = ("depth",)
+    version = 2
 
     def derive(self, sources: dict[str, np.ndarray], camera: "Camera | None") -> np.ndarray:
         """Normals of `depth`, at its size."""

@@ -58,7 +58,7 @@ class Rgb(Modality):
     extension = ".jpg"
 
     def _imread_flags(self) -> int:
-        # The orientation tag is ignored: pixels, intrinsics and poses must agree, so readers turn the pixels themselves.
+        # The orientation tag is ignored: pixels, intrinsics and poses must agree, and readers refuse turned images.
         return cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 
     def _imwrite_options(self, path: Path) -> list[int]:

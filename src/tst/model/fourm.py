@@ -184,6 +184,7 @@ class Encoder(nn.Module):
         """Blocks and norm; register tokens are put in front."""
         if self.num_register_tokens:
             x_BID = torch.cat([self.register_tokens.expand(x_BID.shape[0], -1, -1), x_BID], dim=1)
+        x_BID = _stream(x_BID)
         for block in self.encoder:
             x_BID = block(x_BID)
         return self.encoder_norm(x_BID)
@@ -196,6 +197,9 @@ class FourM(Encoder):
         share_modality_embeddings: one `mod_emb` for encoder and decoder.
         tie_logits: the decoder's `token_emb` is the weight of `to_logits` (4M's training script; its released
             checkpoints hold separate ones, so adapting those needs False).
+        local_context: a target starts from the mean of what the encoder knows at its own position, where anything is visible
+            there, beside the mask token. Ours, without weights: 4M's targets find their place by cross-attention alone, which
+            takes longer to learn than a small budget lasts (docs/model.md). False for 4M's checkpoints.
     """
 
     def __init__(
@@ -210,6 +214,7 @@ class FourM(Encoder):
         tie_logits: bool = True,
         drop_path: float = 0.0,
         decoder_drop_path: float = 0.0,
+        local_context: bool = False,
     ) -> None:
         super().__init__(
             size,
@@ -222,6 +227,9 @@ class FourM(Encoder):
         dim = self.size.dim
         self.share_modality_embeddings = share_modality_embeddings
         self.tie_logits = tie_logits
+        self.local_context = local_context
+        if local_context and len({spec.grid for spec in self.modalities}) > 1:
+            raise UserError("local_context needs one grid for all modalities. Set it to False.")
         self.target_slices = target_slices(self.modalities)
         if not self.target_slices:
             raise UserError("modality table: no modality is a target. Set target=True for at least one.")
@@ -265,13 +273,17 @@ class FourM(Encoder):
         x_BID, emb_BID = self._embed_inputs(inputs, input_index_BI)
         encoded = self._encode(x_BID + emb_BID)
         context_BID = self.decoder_proj_context(encoded)
+        local_BTD = None
+        if self.local_context:
+            visible_BID = context_BID[:, self.num_register_tokens :]
+            local_BTD = self._at_positions(visible_BID, input_index_BI, target_index_BT)
         registers = self.num_register_tokens  # they carry no position or modality embedding
         context_BID = context_BID + (F.pad(emb_BID, (0, 0, registers, 0)) if registers else emb_BID)
 
         chosen = layout(target_index_BT, self.target_slices, self.device)
         absent = [name for name in chosen.segments if name not in targets]
         assert not absent, f"the index selects targets of {absent}, which were not given"
-        y_KD = self._decode(context_BID, chosen)
+        y_KD = self._decode(context_BID, chosen, local_BTD)
         output = Output(y_KD.new_zeros(()), {}, {})
         modules = cast(dict[str, DecoderEmbedding], self.decoder_embeddings)
         for name, segment in chosen.segments.items():
@@ -288,7 +300,18 @@ class FourM(Encoder):
         output.loss = torch.stack(list(output.losses.values())).mean()
         return output
 
-    def _decode(self, context_BID: Tensor, chosen: Layout) -> Tensor:
+    def _at_positions(self, x_BID: Tensor, input_index_BI: Tensor, target_index_BT: Tensor) -> Tensor:
+        """For each target the mean of the visible tokens of whatever modality at its own position, else 0: (B, T, D)."""
+        size = next(iter(self.input_slices.values())).stop  # all grids are the same, so an index modulo it is a position
+        where_BI = input_index_BI.to(x_BID.device).remainder(size)
+        sums_BND = x_BID.new_zeros(len(x_BID), size, self.dim)
+        sums_BND = sums_BND.scatter_add(1, where_BI[..., None].expand_as(x_BID), x_BID)
+        count_BN = x_BID.new_zeros(len(x_BID), size).scatter_add(1, where_BI, x_BID.new_ones(where_BI.shape))
+        mean_BND = sums_BND / count_BN.clamp(min=1)[..., None]
+        at_BT = target_index_BT.to(x_BID.device).remainder(size)
+        return mean_BND.gather(1, at_BT[..., None].expand(-1, -1, self.dim))
+
+    def _decode(self, context_BID: Tensor, chosen: Layout, local_BTD: Tensor | None = None) -> Tensor:
         """Features of the targets, sorted by modality: (K, D)."""
         modules = cast(dict[str, DecoderEmbedding], self.decoder_embeddings)
         sequences = [name for name in chosen.segments if modules[name].spec.kind == "sequence"]
@@ -296,6 +319,9 @@ class FourM(Encoder):
             raise NotImplementedError(f"{sequences[0]}: predicting sequences is not written yet.")
         emb_KD = _cat([modules[name].emb(segment.position) for name, segment in chosen.segments.items()], 0)
         x_BTD = self.mask_token + chosen.unsort(emb_KD)
+        if local_BTD is not None:
+            x_BTD = x_BTD + local_BTD
+        x_BTD = _stream(x_BTD)
         mask_B1TT = None
         if len(chosen.segments) > 1:  # decoder_sep_mask: targets see targets of their own modality
             same_BTT = chosen.modality[:, :, None] == chosen.modality[:, None, :]
@@ -313,6 +339,13 @@ class FourM(Encoder):
             encoder = Encoder(self.size, pixels, **self.options, drop_path=drop_path)
         load_encoder(encoder, self.encoder_state())
         return encoder
+
+
+def _stream(x_BND: Tensor) -> Tensor:
+    """The residual stream, on the CPU in the dtype of the products: else every block casts back and forth (a fifth of a step)."""
+    if x_BND.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+        return x_BND.to(torch.get_autocast_dtype("cpu"))
+    return x_BND
 
 
 def _cat(parts: list[Tensor], dim: int) -> Tensor:

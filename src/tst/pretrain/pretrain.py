@@ -1,5 +1,6 @@
 """`tst pretrain`: multimodal masked modelling on the space (TST-MM) or on its RGB alone (TST-MAE); paper Sec. 3.3, W.1."""
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +14,8 @@ from tst.config import Config
 from tst.errors import UserError
 from tst.loop import OptimConfig, Precision, fit, make_fabric
 from tst.modalities.jitter import JitterConfig
-from tst.model.fourm import FourM, parameter_groups
+from tst.model.fourm import FourM, model_state, parameter_groups
+from tst.model.sizes import get_size
 from tst.pretrain.batches import Batch, BatchMaker, TokenSource, model_table
 from tst.pretrain.masking import MaskingConfig, TokenMasker, all_to_all, rgb_to_all
 from tst.runs import Run, load_tensors, save_tensors
@@ -48,6 +50,10 @@ class PretrainConfig(Config):
     """Share of each batch that comes from the transfer set (paper App. L, V: one to one for small models)."""
     transfer_modalities: tuple[str, ...] = ("rgb",)
     """What the transfer set contributes; the paper uses its RGB, but where it has depth, geometry can be used as well."""
+    decoder_depth: NonNegativeInt = 0
+    """Decoder blocks; 0 takes as many as the size has. The decoder is thrown away, and takes more time than the encoder."""
+    local_context: bool = True
+    """Let a target start from what is visible at its own position (docs/model.md); False is 4M's decoder."""
     jitter: JitterConfig = JitterConfig()
     """Photometric changes of the RGB pixels; the targets are never changed."""
     repeats: PositiveInt = 1
@@ -141,7 +147,10 @@ def _train(
     masker.check(maker.available_BM)
 
     torch.manual_seed(config.seed)
-    model = FourM(config.size, table)
+    size = get_size(config.size)
+    if config.decoder_depth:
+        size = dataclasses.replace(size, decoder_depth=config.decoder_depth)
+    model = FourM(size, table, local_context=config.local_context)
     optimizer = config.optim.optimizer(parameter_groups(model, config.optim.weight_decay))
 
     def step(model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
@@ -179,14 +188,11 @@ def _train(
         validate=validate,
         validate_every=config.validate_every,
     )
-    metadata = {"size": config.size, "resolution": resolution, "vocabularies": vocabularies}
-    save_tensors(run.path / "model.safetensors", _untied(model_), metadata)
+    metadata = {"size": config.size, "decoder_depth": size.decoder_depth, "resolution": resolution, "vocabularies": vocabularies}
+    assert isinstance(model_, FourM)
+    save_tensors(run.path / "model.safetensors", model_state(model_), metadata)
     frames = [len(source.frames) for source in sources]
     return summary | {"parameters": sum(p.numel() for p in model_.parameters()), "train_frames": frames}
-
-
-def _untied(model: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
 def _validation_batches(

@@ -12,7 +12,8 @@ import numpy as np
 from tst.errors import UserError
 from tst.files import atomic_path, digest
 from tst.progress import track
-from tst.space.ingest import WORKERS, disk_full_is_told, locked
+from tst.space.folders import disk_full_is_told, locked
+from tst.space.ingest import WORKERS
 from tst.space.space import Space, Walk
 
 VERSION = 1

@@ -17,6 +17,7 @@ from tst.errors import UserError
 from tst.files import read_json, write_json
 from tst.progress import track
 from tst.space.camera import Camera
+from tst.space.folders import locked
 
 SCHEMA_VERSION = 1
 IGNORE_INDEX = 255
@@ -232,9 +233,10 @@ class Space:
 
     def record_derived(self, entries: Mapping[str, Any]) -> None:
         """Add `{modality: how it was derived}` to the provenance in space.json."""
-        contents = SpaceFile.load(self.path / "space.json")
-        contents.provenance.update(entries)
-        contents.save(self.path / "space.json")
+        with locked(self.path):
+            contents = SpaceFile.load(self.path / "space.json")
+            contents.provenance.update(entries)
+            contents.save(self.path / "space.json")
         self.file = contents
 
     def check(self, full: bool = False) -> None:
