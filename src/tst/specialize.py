@@ -62,20 +62,38 @@ def preset(name: PresetName = "auto") -> SpecializeConfig:
     """The settings of one dial: `cpu` (nano, 128 px), `gpu` (small, 224 px), `auto` by what the machine has."""
     if name == "auto":
         name = "gpu" if torch.cuda.is_available() else "cpu"
+    jitter = JitterConfig(brightness=0.3, contrast=0.3, saturation=0.3, hue=0.05, gamma=0.8)
     if name == "cpu":
         views = ViewConfig(resolution=128)
         return SpecializeConfig(
-            tokenize=TokenizeConfig(views=views, steps=1000, optim=OptimConfig(lr=2e-3, batch_size=32)),
+            tokenize=TokenizeConfig(
+                views=views,
+                steps=600,
+                model=TokenizerModelConfig(encoder_depth=2, decoder_depth=2, levels=(8, 5, 5, 5)),
+                optim=OptimConfig(lr=2e-3, batch_size=32, betas=(0.9, 0.99)),
+            ),
             pretrain=PretrainConfig(
                 size="nano",
                 views=views,
                 steps=4000,
-                optim=OptimConfig(lr=1e-3, batch_size=64),
+                optim=OptimConfig(lr=1e-3, batch_size=32),
+                decoder_depth=2,
+                rgb_to_all=12.0,
                 transfer_modalities=("rgb", "depth", "normals", "edges"),
+                jitter=jitter,
             ),
             finetune=TransferConfig(
-                size="nano", views=views, epochs=40, head_channels=64, optim=OptimConfig(lr=1e-3, batch_size=32)
+                size="nano",
+                views=views,
+                epochs=20,
+                validations=8,
+                layer_decay=1.0,
+                head_channels=64,
+                head_cells=2,
+                jitter=jitter,
+                optim=OptimConfig(lr=1e-3, batch_size=32, betas=(0.9, 0.999)),
             ),
+            seeds=3,
         )
     views = ViewConfig(resolution=224)
     return SpecializeConfig(
@@ -93,10 +111,12 @@ def preset(name: PresetName = "auto") -> SpecializeConfig:
             num_input=128,
             num_target=128,
             repeats=4,
+            rgb_to_all=12.0,
             transfer_modalities=("rgb", "depth", "normals", "edges"),
+            jitter=jitter,
         ),
         finetune=TransferConfig(
-            size="small", views=views, epochs=64, optim=OptimConfig(lr=1e-4, batch_size=32, betas=(0.9, 0.999))
+            size="small", views=views, epochs=64, jitter=jitter, optim=OptimConfig(lr=1e-4, batch_size=32, betas=(0.9, 0.999))
         ),
         seeds=3,
     )
@@ -161,8 +181,8 @@ def _stages(run: Run, spaces: Mapping[str, Space], config: SpecializeConfig, pre
         precision=precision,
     )
     objectives: dict[str, PretrainConfig] = {
-        "TST-MAE": config.pretrain.replace(objective="mae", num_input=0, num_target=0),
         "TST-MM": config.pretrain,
+        "TST-MAE": config.pretrain.replace(objective="mae", num_input=0, num_target=0),
     }
     encoders = {
         name: pretrain(

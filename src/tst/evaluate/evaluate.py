@@ -66,18 +66,18 @@ class Predictor:
 
     @torch.no_grad()
     def logits(self, source: FrameSource, frames_B: Tensor) -> Tensor:
-        """Class logits (B, K, h, w) float32 of whole frames that share one extent, at a quarter of the cached size."""
+        """Class logits (B, K, h, w) float32 of whole frames that share one extent, at the head's resolution."""
         extents = source.extents_N2[frames_B.numpy()]
         assert (extents == extents[0]).all(), "frames of one call share their extent"
         height, width = (int(side) for side in extents[0])
         size = self.model.resolution
-        cell = self._cell
         total: Tensor | None = None
         weight: Tensor | None = None
         for top in window_starts(height, size):
             for left in window_starts(width, size):
                 box = torch.tensor([top / height, left / width, size / height, size / width])
                 part = self._window(source, frames_B, box.expand(len(frames_B), 4))
+                cell = size / part.shape[-1]
                 if total is None or weight is None:
                     shape = (len(frames_B), part.shape[1], round(height / cell), round(width / cell))
                     total, weight = part.new_zeros(shape), part.new_zeros(shape[-2:])
@@ -86,10 +86,6 @@ class Predictor:
                 weight[y : y + part.shape[2], x : x + part.shape[3]] += 1
         assert total is not None and weight is not None
         return total / weight
-
-    @property
-    def _cell(self) -> int:
-        return 4
 
     def _window(self, source: FrameSource, frames_B: Tensor, boxes_B4: Tensor) -> Tensor:
         still = torch.zeros(len(frames_B), dtype=torch.bool)

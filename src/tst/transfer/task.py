@@ -22,7 +22,7 @@ class Task(ABC):
     """Name of the score on the transfer set's validation split, in percent; the best epoch has the highest."""
 
     @abstractmethod
-    def head(self, width: int, grid: int, classes: int, channels: int, depth: int) -> nn.Module:
+    def head(self, width: int, grid: int, classes: int, channels: int, depth: int, cells: int) -> nn.Module:
         """The head: tokens (B, N, D) of a `grid` x `grid` map to the task's output."""
 
     @abstractmethod

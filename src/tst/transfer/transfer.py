@@ -48,6 +48,8 @@ class TransferConfig(Config):
     drop_path: float = Field(0.1, ge=0, lt=1)
     head_channels: PositiveInt = 384
     """Width of the ConvNeXt head (MultiMAE: 384)."""
+    head_cells: PositiveInt = 4
+    """Positions along one side of a token that the head works on (MultiMAE: 4)."""
     head_depth: PositiveInt = 4
     """ConvNeXt blocks in the head."""
     jitter: JitterConfig = JitterConfig()
@@ -116,10 +118,14 @@ def _build(
                 raise UserError(f"the encoder was pre-trained with {name} {metadata[name]}, not {value}. Use the same.")
         load_encoder(encoder, tensors)
     assert space.classes
-    head = tasks()[config.task].head(
-        encoder.dim, resolution // 16, len(space.classes), config.head_channels, config.head_depth
-    )
+    head = _head(encoder.dim, len(space.classes), config)
     return TaskModel(encoder, head, dict(tokenizers), resolution)
+
+
+def _head(width: int, classes: int, config: TransferConfig) -> nn.Module:
+    grid = config.views.resolution // 16
+    task = tasks()[config.task]
+    return task.head(width, grid, classes, config.head_channels, config.head_depth, config.head_cells)
 
 
 def split_frames(space: Space, validation_share: float) -> tuple[Tensor, Tensor]:
@@ -218,9 +224,7 @@ def load_model(path: Path) -> tuple[TaskModel, dict[str, Any]]:
     }
     vocabularies = {name: item.config.vocabulary for name, item in tokenizers.items()}
     encoder = Encoder(config.size, model_table(vocabularies, resolution))
-    head = tasks()[config.task].head(
-        encoder.dim, resolution // 16, len(metadata["classes"]), config.head_channels, config.head_depth
-    )
+    head = _head(encoder.dim, len(metadata["classes"]), config)
     model = TaskModel(encoder, head, dict(tokenizers), resolution)
     model.load_state_dict(tensors)
     return model.eval(), metadata
