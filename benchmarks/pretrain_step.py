@@ -1,6 +1,6 @@
 """Speed of a pre-training step, `make bench`: samples a second, its parts, and the share of the machine's matrix rate.
 
-The space is made up (noise images); what a step costs does not depend on what the images show. Run it on a quiet machine.
+The space is made up (noise images): what a step costs does not depend on what they show. Run it on a quiet machine.
 """
 
 import argparse
@@ -19,8 +19,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from tst.loop import OptimConfig, make_fabric
 from tst.modalities.jitter import JitterConfig
 from tst.model.fourm import FourM, parameter_groups
-from tst.pretrain.batches import BatchMaker, TokenSource, model_table
-from tst.pretrain.masking import MaskingConfig, TokenMasker
+from tst.pretraining.batches import BatchMaker, TokenSource, model_table
+from tst.pretraining.masking import MaskingConfig, TokenMasker
 from tst.readers import read
 from tst.space.space import Space
 from tst.tokenizers.tokens import Tokens
@@ -79,7 +79,11 @@ def bench(space: Space, size: str, resolution: int, batch_size: int, budget: int
     shape = (FRAMES, VIEWS, (resolution // 16) ** 2)
     tokens = {name: Tokens(rng.integers(0, v, shape).astype(np.uint16), v, "") for name, v in VOCABULARIES.items()}
     maker = BatchMaker(
-        [TokenSource(frames, views, tokens, torch.arange(FRAMES))], [batch_size], VOCABULARIES, resolution, JitterConfig()
+        [TokenSource(frames, views, tokens, torch.arange(FRAMES))],
+        [batch_size],
+        VOCABULARIES,
+        resolution,
+        JitterConfig(),
     )
     table = model_table(VOCABULARIES, resolution)
     masker = TokenMasker(table, MaskingConfig(num_input=budget, num_target=budget))
@@ -120,7 +124,10 @@ def bench(space: Space, size: str, resolution: int, batch_size: int, budget: int
     print(f"  forward           {ahead * 1e3:8.1f} ms   {ahead / whole:8.1%}")
     print(f"  backward          {back * 1e3:8.1f} ms   {back / whole:8.1%}")
     print(f"  optimiser, rest   {(whole - crop - mask - ahead - back) * 1e3:8.1f} ms")
-    print(f"  {flops / batch_size / 1e9:.2f} GFLOP a sample: {flops / whole / 1e9:.0f} GFLOP/s, {flops / whole / peak:.1%} of the matrix rate")
+    print(
+        f"  {flops / batch_size / 1e9:.2f} GFLOP a sample: {flops / whole / 1e9:.0f} GFLOP/s, "
+        f"{flops / whole / peak:.1%} of the matrix rate"
+    )
 
 
 def main() -> None:

@@ -9,8 +9,8 @@ import tyro
 
 from tst.errors import UserError
 
-# name: (function of this module that returns the command, one line of help). Commands import what they need when they run,
-# so that `tst --help` answers at once.
+# name: (function of this module that returns the command, one line of help). Commands import what they need when they
+# run, so that `tst --help` answers at once.
 COMMANDS: dict[str, tuple[str, str]] = {
     "read": ("_read", "read a capture into a Space"),
     "info": ("_info", "say what is in a Space"),
@@ -49,6 +49,8 @@ def main(arguments: list[str] | None = None) -> None:
     if arguments[0] not in COMMANDS:
         print(f"tst: no command {arguments[0]!r}. Choose one of: {', '.join(COMMANDS)}.", file=sys.stderr)
         sys.exit(2)
+    from pydantic import ValidationError
+
     try:
         command = globals()[COMMANDS[arguments[0]][0]](arguments[1:])
         tyro.cli(
@@ -56,11 +58,17 @@ def main(arguments: list[str] | None = None) -> None:
             prog=f"tst {arguments[0]}",
             description=COMMANDS[arguments[0]][1],
             args=arguments[1:],
-            config=(tyro.conf.FlagConversionOff,),
         )
     except UserError as error:
         print(f"tst {arguments[0]}: {error}", file=sys.stderr)
         sys.exit(1)
+    except ValidationError as error:
+        if not error.title.endswith("Config"):
+            raise
+        # Options that do not fit each other; tyro tells of those that are wrong by themselves.
+        reasons = "; ".join(item["msg"].removeprefix("Value error, ") for item in error.errors())
+        print(f"tst {arguments[0]}: {reasons}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         print(f"\ntst {arguments[0]}: stopped. The same command goes on from here.", file=sys.stderr)
         sys.exit(130)
@@ -68,7 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _preset_of(arguments: list[str]) -> Any:
     """The preset that the command line names, whose values become the defaults of all other options."""
-    from tst.specialize import preset
+    from tst.specialization import preset
 
     name = "auto"
     for index, argument in enumerate(arguments):
@@ -86,7 +94,7 @@ Preset = Literal["auto", "cpu", "gpu"]
 def _read(arguments: list[str]) -> Callable[..., None]:
     from tst.readers import READERS, read
 
-    formats = Literal[tuple(READERS)]  # type: ignore[valid-type]
+    formats: Any = Literal[tuple(READERS)]
 
     def command(
         format: Annotated[formats, tyro.conf.Positional],
@@ -207,7 +215,7 @@ def _tokenize(arguments: list[str]) -> Callable[..., None]:
 
 
 def _pretrain(arguments: list[str]) -> Callable[..., None]:
-    from tst.pretrain.pretrain import PretrainConfig, pretrain
+    from tst.pretraining.pretrain import PretrainConfig, pretrain
     from tst.space.space import Space
 
     defaults = _preset_of(arguments)
@@ -240,8 +248,8 @@ def _pretrain(arguments: list[str]) -> Callable[..., None]:
 
 
 def _transfer(arguments: list[str]) -> Callable[..., None]:
+    from tst.finetuning.transfer import TransferConfig, transfer
     from tst.space.space import Space
-    from tst.transfer.transfer import TransferConfig, transfer
 
     defaults = _preset_of(arguments)
 
@@ -267,7 +275,7 @@ def _transfer(arguments: list[str]) -> Callable[..., None]:
 
 
 def _evaluate(arguments: list[str]) -> Callable[..., None]:
-    from tst.evaluate.evaluate import EvaluateConfig, evaluate, scores
+    from tst.evaluation.evaluate import EvaluateConfig, evaluate, scores
     from tst.space.space import Space
 
     defaults = _preset_of(arguments)
@@ -301,7 +309,7 @@ def _evaluate(arguments: list[str]) -> Callable[..., None]:
 
 
 def _specialize(arguments: list[str]) -> Callable[..., None]:
-    from tst.specialize import SpecializeConfig, specialize
+    from tst.specialization import SpecializeConfig, specialize
 
     defaults = _preset_of(arguments)
 
@@ -328,7 +336,9 @@ def _specialize(arguments: list[str]) -> Callable[..., None]:
         comparison = specialize(space, transfer=transfer, evaluate=evaluate, out=out, task=task, config=config)
         for row in comparison.rows:
             low, high = row.ci95 or (float("nan"), float("nan"))
-            print(f"{row.name:<20} mIoU {row.miou:6.2f}  (95 % interval {low:.2f} to {high:.2f}, {len(row.seeds)} seed(s))")
+            print(
+                f"{row.name:<20} mIoU {row.miou:6.2f}  (95 % interval {low:.2f} to {high:.2f}, seeds: {len(row.seeds)})"
+            )
         print(out / "report.html")
 
     return command

@@ -31,6 +31,11 @@ class Config(BaseModel):
 def describe(error: ValidationError) -> str:
     """One line of a pydantic error: field, value, what is wrong."""
     return "; ".join(
-        f"{'.'.join(str(part) for part in item['loc']) or 'value'} = {item['input']!r}: {item['msg']}"
+        f"{'.'.join(str(part) for part in item['loc']) or 'value'} = {_short(item['input'])}: {item['msg']}"
         for item in error.errors()
     )
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

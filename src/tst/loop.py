@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from tst.config import Config
 from tst.errors import UserError
-from tst.runs import Rate, Run, load_optimizer_tensors, optimizer_tensors
+from tst.progress import Rate
+from tst.runs import Run, load_optimizer_tensors, optimizer_tensors
 
 Metrics = dict[str, float]
 
@@ -51,9 +52,7 @@ class OptimConfig(Config):
 
     def optimizer(self, parameters: Any) -> torch.optim.AdamW:
         """AdamW over parameters or groups; fused where the device has it."""
-        return torch.optim.AdamW(
-            parameters, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay, fused=True
-        )
+        return torch.optim.AdamW(parameters, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay, fused=True)
 
 
 Precision = Literal["auto", "bf16-mixed", "32-true"]

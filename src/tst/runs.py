@@ -20,7 +20,6 @@ import os
 import platform
 import shlex
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -224,25 +223,3 @@ def differences(earlier: Any, now: Any, prefix: str = "") -> list[str]:
             for line in differences(earlier.get(key), now.get(key), f"{prefix}.{key}" if prefix else key)
         ]
     return [] if earlier == now else [f"{prefix}: {earlier!r} -> {now!r}"]
-
-
-class Rate:
-    """Throughput and time left of a loop, told in one line now and then."""
-
-    def __init__(self, label: str, total: int, done: int = 0, every_seconds: float = 15.0) -> None:
-        self.label, self.total, self.start_at, self.every = label, total, done, every_seconds
-        self.started = self.told = time.monotonic()
-
-    def tell(self, done: int, text: str, *, last: bool = False) -> None:
-        """Print progress to standard error if it is time to."""
-        now = time.monotonic()
-        if now - self.told < self.every and not last:
-            return
-        self.told = now
-        rate = (done - self.start_at) / max(now - self.started, 1e-9)
-        left = int((self.total - done) / rate) if rate > 0 else 0
-        print(
-            f"{self.label}  {done}/{self.total}  {text}  {rate:.3g}/s  {datetime.timedelta(seconds=left)} left",
-            file=sys.stderr,
-            flush=True,
-        )

@@ -35,11 +35,13 @@ class Modality(ABC):
         is_label: class or instance indices rather than a measurement.
         interpolation: how a crop is resampled. Nearest where averaging two values would invent a third.
         extension: of the files this project writes.
+        token_name: 4M's name of this modality's tokens, without the resolution.
         version: raise it when stored or resized values change, so that caches and tokens are made anew.
     """
 
     name: ClassVar[str]
     order: ClassVar[int]
+    token_name: ClassVar[str] = ""
     channels: ClassVar[int] = 1
     dtype: ClassVar[np.dtype] = np.dtype(np.uint8)
     sources: ClassVar[tuple[str, ...]] = ()
@@ -134,11 +136,6 @@ class Modality(ABC):
     def denormalise(self, z_BCHW: Tensor, like_BCHW: Tensor) -> Tensor:
         """Stored values, rounded, from network values; `like` (stored) gives per-image statistics where needed."""
         return ((z_BCHW.float() + 1) * 127.5).round().clamp(0, 255)
-
-    @property
-    def token_name(self) -> str:
-        """4M's name of this modality's tokens, without the resolution."""
-        return f"tok_{self.name}"
 
     def reconstruction_loss(self, prediction_BCHW: Tensor, target_BCHW: Tensor, valid_B1HW: Tensor) -> Tensor:
         """Mean error of network values over valid pixels (scalar); smooth L1 unless a modality says otherwise."""

@@ -32,6 +32,7 @@ class Depth(Modality):
 
     name = "depth"
     order = 20
+    token_name = "tok_depth"
     dtype = np.dtype(np.uint16)
 
     def valid(self, x_BCHW: Tensor) -> Tensor:

@@ -29,6 +29,7 @@ class Edges(Modality):
 
     name = "edges"
     order = 40
+    token_name = "tok_canny_edge"
     sources = ("rgb",)
     version = 2
     interpolation: ClassVar[Literal["bilinear", "nearest"]] = "bilinear"

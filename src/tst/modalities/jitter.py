@@ -20,7 +20,7 @@ class JitterConfig(Config):
     grey: float = Field(0.0, ge=0, le=1)
     """Share of the images made grey."""
     gamma: NonNegativeFloat = 0.0
-    """Values in [0, 1] are raised to exp(g) with g uniform in [-gamma, gamma]: exposure, where brightness would clip."""
+    """Values in [0, 1] are raised to exp(g) with g uniform in [-gamma, gamma]: exposure, without clipping."""
 
     def apply(self, x_B3HW: Tensor, generator: torch.Generator) -> Tensor:
         """Change stored RGB values (0 to 255)."""

@@ -184,6 +184,7 @@ class Normals(Modality):
 
     name = "normals"
     order = 30
+    token_name = "tok_normal"
     channels = 3
     sources = ("depth",)
     version = 2

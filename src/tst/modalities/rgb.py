@@ -53,6 +53,7 @@ class Rgb(Modality):
 
     name = "rgb"
     order = 10
+    token_name = "tok_rgb"
     channels = 3
     interpolation: ClassVar[Literal["bilinear", "nearest"]] = "bilinear"
     extension = ".jpg"

@@ -197,9 +197,10 @@ class FourM(Encoder):
         share_modality_embeddings: one `mod_emb` for encoder and decoder.
         tie_logits: the decoder's `token_emb` is the weight of `to_logits` (4M's training script; its released
             checkpoints hold separate ones, so adapting those needs False).
-        local_context: a target starts from the mean of what the encoder knows at its own position, where anything is visible
-            there, beside the mask token. Ours, without weights: 4M's targets find their place by cross-attention alone, which
-            takes longer to learn than a small budget lasts (docs/model.md). False for 4M's checkpoints.
+        local_context: a target starts from the mean of what the encoder knows at its own position, where anything is
+            visible there, beside the mask token. Ours, without weights: 4M's targets find their place by
+            cross-attention alone, which takes longer to learn than a small budget lasts (docs/model.md). False for 4M's
+            checkpoints.
     """
 
     def __init__(
@@ -301,8 +302,10 @@ class FourM(Encoder):
         return output
 
     def _at_positions(self, x_BID: Tensor, input_index_BI: Tensor, target_index_BT: Tensor) -> Tensor:
-        """For each target the mean of the visible tokens of whatever modality at its own position, else 0: (B, T, D)."""
-        size = next(iter(self.input_slices.values())).stop  # all grids are the same, so an index modulo it is a position
+        """For each target the mean of the visible tokens at its own position, of any modality, else 0: (B, T, D)."""
+        size = next(
+            iter(self.input_slices.values())
+        ).stop  # all grids are the same, so an index modulo it is a position
         where_BI = input_index_BI.to(x_BID.device).remainder(size)
         sums_BND = x_BID.new_zeros(len(x_BID), size, self.dim)
         sums_BND = sums_BND.scatter_add(1, where_BI[..., None].expand_as(x_BID), x_BID)
@@ -342,7 +345,7 @@ class FourM(Encoder):
 
 
 def _stream(x_BND: Tensor) -> Tensor:
-    """The residual stream, on the CPU in the dtype of the products: else every block casts back and forth (a fifth of a step)."""
+    """The residual stream; on the CPU in the dtype of the products, else every block casts back and forth."""
     if x_BND.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         return x_BND.to(torch.get_autocast_dtype("cpu"))
     return x_BND

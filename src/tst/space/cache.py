@@ -3,6 +3,7 @@
 import os
 import re
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,7 @@ def frame_cache(space: Space, modality: str, short_side: int, *, progress: bool 
     Raises:
         UserError: a frame lacks the modality or is damaged, or the disk is full.
     """
-    from tst.modalities import MODALITIES  # noqa: PLC0415  (modalities import spaces)
+    from tst.modalities import MODALITIES
 
     if modality not in MODALITIES:
         raise UserError(f"{modality}: no such modality. Use one of: {', '.join(MODALITIES)}.")
@@ -80,6 +81,12 @@ def frame_cache(space: Space, modality: str, short_side: int, *, progress: bool 
                     cached = _open(path, shape, kind.dtype)
     assert cached is not None
     return CachedFrames(cached, extents, key)
+
+
+def fingerprint(space: Space, modalities: Sequence[str]) -> str:
+    """Content hash of the given modalities' files (name, size, time of change)."""
+    frames = space.frames()
+    return digest([_identity(space.path, walk.file(name, row)) for name in modalities for walk, row in frames])
 
 
 def _extent(size: tuple[int, int], short_side: int) -> tuple[int, int]:
@@ -113,7 +120,7 @@ def _build(
     modality: str,
     progress: bool,
 ) -> None:
-    from tst.modalities import MODALITIES  # noqa: PLC0415
+    from tst.modalities import MODALITIES
 
     resize = MODALITIES[modality].resize
     with atomic_path(path) as temporary:

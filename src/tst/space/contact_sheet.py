@@ -31,7 +31,7 @@ def show(space: Space, out: Path | None = None, frames: int = 8) -> Path:
     Raises:
         UserError: `out` is another file of the user's, or a frame is damaged.
     """
-    from tst.modalities import MODALITIES  # noqa: PLC0415  (modalities import spaces)
+    from tst.modalities import MODALITIES
 
     out = Path(out) if out is not None else space.path / "contact-sheet.png"
     if out.exists() and not _is_ours(out):
@@ -98,7 +98,7 @@ def _text_within(
 
 def _legend(space: Space) -> list[tuple[str, tuple[int, int, int]]]:
     """(class, colour) as semantic.draw paints it."""
-    from tst.modalities import MODALITIES  # noqa: PLC0415
+    from tst.modalities import MODALITIES
 
     labels = [*enumerate(space.classes or []), (space.ignore_index, "(no label)")]
     colours = MODALITIES["semantic"].draw(np.array([[index for index, _ in labels]], np.uint8))[0]

@@ -115,7 +115,7 @@ class Walk:
 
         In the order of the registry; folders of other names are left alone.
         """
-        from tst.modalities import MODALITIES  # noqa: PLC0415  (modalities import spaces)
+        from tst.modalities import MODALITIES
 
         return [name for name in MODALITIES if self.folder(name).is_dir() and not self.missing(name)]
 
@@ -146,7 +146,7 @@ class Walk:
         Raises:
             UserError: the file is missing or damaged.
         """
-        from tst.modalities import MODALITIES  # noqa: PLC0415  (modalities import spaces)
+        from tst.modalities import MODALITIES
 
         path = self.file(modality, index)
         try:
@@ -219,7 +219,7 @@ class Space:
 
     def modalities(self) -> list[str]:
         """Names of the modalities that every frame of every walk has, in the order of the registry."""
-        from tst.modalities import MODALITIES  # noqa: PLC0415
+        from tst.modalities import MODALITIES
 
         counts = Counter(name for walk in self.walks.values() for name in walk.modalities())
         return [name for name in MODALITIES if counts[name] == len(self.walks) > 0]
@@ -263,11 +263,11 @@ class Space:
         self._check_size(walk, modality, index, (height, width))
 
     def _check_values(self, walk: Walk, modality: str, index: int) -> None:
-        from tst.modalities import MODALITIES  # noqa: PLC0415
+        from tst.modalities import MODALITIES
 
         path, expected = walk.file(modality, index), MODALITIES[modality]
         if path.suffix in (".png", ".jpg"):
-            from tst.space.images import decode  # noqa: PLC0415
+            from tst.space.images import decode
 
             decode(path)  # stricter than most loaders, which fill in what a truncated file lacks
         array = walk.read(modality, index)

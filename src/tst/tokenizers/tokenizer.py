@@ -15,8 +15,8 @@ from vector_quantize_pytorch import FSQ, VectorQuantize
 from tst.config import Config
 from tst.modalities import MODALITIES
 from tst.model.blocks import EncoderBlock, LayerNorm
-from tst.model.sizes import Size
 from tst.model.embeddings import sincos_2d
+from tst.model.sizes import Size
 
 PATCH = 16
 
@@ -31,7 +31,7 @@ class TokenizerModelConfig(Config):
     decoder_depth: PositiveInt = 4
     """Transformer blocks after it."""
     quantizer: Literal["fsq", "vq"] = "fsq"
-    """`fsq`: finite scalar quantisation (no codebook to collapse); `vq`: 4M's cosine-similarity codebook with EMA updates."""
+    """`fsq`: finite scalar quantisation (no codebook to collapse); `vq`: 4M's cosine codebook with EMA updates."""
     levels: tuple[int, ...] = (8, 8, 8, 5)
     """FSQ levels of each latent dimension; the vocabulary is their product."""
     codebook_size: PositiveInt = 4096
@@ -74,10 +74,11 @@ class Tokenizer(nn.Module):
         self.proj = nn.Linear(PATCH * PATCH * (self.channels + 1), width)
         self.encoder = blocks(config.encoder_depth)
         self.encoder_norm = LayerNorm(width, bias=False)
+        self.pos_emb: Tensor
         self.quantize: nn.Module
         if config.quantizer == "fsq":
-            # Without it, latents start out nearly equal for all patches and a short training uses a few codes only; spread to
-            # unit variance, tanh fills the levels from the first step (docs/tokenizers.md).
+            # Without it, latents start out nearly equal for all patches and a short training uses only a few codes;
+            # spread to unit variance, tanh fills the levels from the first step (docs/tokenizers.md).
             self.spread = nn.BatchNorm1d(len(config.levels), affine=False)
             self.quant_proj = nn.Linear(width, len(config.levels))
             self.quantize = FSQ(levels=list(config.levels))

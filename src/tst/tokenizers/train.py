@@ -1,5 +1,6 @@
 """`tst tokenize`: train one tokenizer a modality on the space itself, measure it, draw what it keeps."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,9 @@ class TokenizeConfig(Config):
 
 
 def held_back_frames(count: int, share: float) -> np.ndarray:
-    """Frames kept from training to measure on: evenly spread over the walk, bool (count,). At least one."""
-    kept = max(1, round(count * share))
+    """Frames kept from training to measure on: evenly spread over the walk, bool (count,). At least one, never all."""
+    assert count > 1, "one frame can be learnt from or measured on, not both"
+    kept = min(count - 1, max(1, round(count * share)))
     mask = np.zeros(count, bool)
     mask[((np.arange(kept) + 0.5) * count / kept).astype(int)] = True
     return mask
@@ -69,6 +71,8 @@ def tokenize(
         raise UserError(
             f"{space.path}: has none of {', '.join(config.modalities)}. Run `tst derive {space.path}` first."
         )
+    if len(space) < 2:
+        raise UserError(f"{space.path}: has 1 frame, too few to learn from and to measure on. Read a longer walk.")
     return {
         name: _train_one(
             space, transfer if name in transfer_modalities else None, name, Path(out) / name, config, precision
@@ -178,7 +182,9 @@ def _measure(model: Tokenizer, source: FrameSource, frames: Tensor) -> tuple[dic
     decoded = torch.cat([model.decode(part) for part in ids.split(32)])
     prediction = modality.denormalise(decoded, target)
     used = len(ids.unique())
-    measures: dict[str, Any] = dict(modality.reconstruction_metrics(prediction, target))
+    scores = modality.reconstruction_metrics(prediction, target)
+    # Not a number where no pixel of the frames is known; JSON has no word for it.
+    measures: dict[str, Any] = {name: value if math.isfinite(value) else None for name, value in scores.items()}
     measures |= {
         "codes_used": used,
         "vocabulary": model.config.vocabulary,

@@ -1,8 +1,8 @@
 """Views: the crops and flips of each frame that tokens are made for, drawn once and shared by all modalities.
 
-A token belongs to one crop: moving the crop by a pixel changes it, mirroring the image does not mirror the tokens. So the
-crops are drawn first, `per_frame` for each frame, and every modality is tokenised for exactly those crops, normals with
-their sign changed where the view is mirrored. Training then only gathers (docs/tokenizers.md has the measurement).
+A token belongs to one crop: moving the crop by a pixel changes it, mirroring the image does not mirror the tokens. So
+the crops are drawn first, `per_frame` for each frame, and every modality is tokenised for exactly those crops, normals
+with their sign changed where the view is mirrored. Training then only gathers (docs/tokenizers.md has the measurement).
 """
 
 from dataclasses import dataclass
@@ -54,8 +54,8 @@ class Views:
         key: content hash of frames' shapes and config.
     """
 
-    boxes_NV4: Tensor
-    flip_NV: Tensor
+    boxes_NV4: Tensor  # noqa: N815
+    flip_NV: Tensor  # noqa: N815
     key: str
 
 
@@ -88,11 +88,13 @@ def _tensor(array: np.memmap) -> Tensor:
 class FrameSource:
     """A Space's cached frames, ready to be cropped in batches.
 
-    Arrays stay memory-mapped on the CPU; on an accelerator they are copied to it once where a quarter of its free memory
+    Arrays stay memory-mapped on the CPU; they are copied to an accelerator once where a quarter of its free memory
     holds them.
     """
 
-    def __init__(self, space: Space, modalities: list[str], short_side: int, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, space: Space, modalities: list[str], short_side: int, device: torch.device | str = "cpu"
+    ) -> None:
         self.space, self.device = space, torch.device(device)
         self.cached: dict[str, CachedFrames] = {name: frame_cache(space, name, short_side) for name in modalities}
         self._arrays = {name: self._place(_tensor(cached.array)) for name, cached in self.cached.items()}
@@ -109,7 +111,7 @@ class FrameSource:
         return len(self.space)
 
     @property
-    def extents_N2(self) -> np.ndarray:
+    def extents_N2(self) -> np.ndarray:  # noqa: N802
         """Height and width of each cached frame, in pixels."""
         return next(iter(self.cached.values())).extents
 

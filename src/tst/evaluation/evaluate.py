@@ -13,19 +13,19 @@ from torch import Tensor
 
 from tst.config import Config
 from tst.errors import UserError
-from tst.evaluate.metrics import FrameConfusions
+from tst.evaluation.metrics import FrameConfusions
 from tst.files import write_json
+from tst.finetuning.transfer import load_model
 from tst.loop import Precision, make_fabric
 from tst.progress import track
 from tst.space.space import Space
 from tst.tokenizers.views import FrameSource
-from tst.transfer.transfer import load_model
 
 
 class EvaluateConfig(Config):
     """How whole frames are predicted."""
 
-    scale: float = Field(1.0, ge=0.5, le=4)
+    scale: float = Field(1.0, ge=1, le=4)
     """Short side of the frame in units of the model's input: above 1 the frame is covered by overlapping windows, which
     suits wide-angle frames and a transfer set with a narrower field of view."""
     batch_size: PositiveInt = 32
@@ -36,6 +36,11 @@ def window_starts(length: int, window: int) -> list[int]:
     """Starts of the fewest windows that cover `length`, evenly spread."""
     count = math.ceil(length / window - 1e-6)
     return [round(i * (length - window) / max(1, count - 1)) for i in range(count)]
+
+
+def _nearest(value: float) -> int:
+    """Halves up, not to even: then the last window ends where the frame does."""
+    return math.floor(value + 0.5)
 
 
 class Predictor:
@@ -79,9 +84,9 @@ class Predictor:
                 part = self._window(source, frames_B, box.expand(len(frames_B), 4))
                 cell = size / part.shape[-1]
                 if total is None or weight is None:
-                    shape = (len(frames_B), part.shape[1], round(height / cell), round(width / cell))
+                    shape = (len(frames_B), part.shape[1], _nearest(height / cell), _nearest(width / cell))
                     total, weight = part.new_zeros(shape), part.new_zeros(shape[-2:])
-                y, x = round(top / cell), round(left / cell)
+                y, x = _nearest(top / cell), _nearest(left / cell)
                 total[:, :, y : y + part.shape[2], x : x + part.shape[3]] += part
                 weight[y : y + part.shape[2], x : x + part.shape[3]] += 1
         assert total is not None and weight is not None
@@ -159,7 +164,7 @@ def upsample(logits_KHW: Tensor, size: tuple[int, ...]) -> np.ndarray:
 
 def scores(result: FrameConfusions) -> dict[str, Any]:
     """The numbers of one evaluation, JSON-able: mIoU with its interval, per class, per part."""
-    from tst.evaluate.comparison import compare
+    from tst.evaluation.comparison import compare
 
     row = compare({"model": [result]}, space="").rows[0]
     return row.model_dump(mode="json", exclude={"name", "extra", "transfer_val_miou"})

@@ -1,4 +1,4 @@
-"""`tst transfer`: fine-tune an encoder, pre-trained or not, on a labelled Space of other places (paper Sec. 3.4, W.2)."""
+"""`tst transfer`: fine-tune an encoder, pre-trained or not, on labels of other places (paper Sec. 3.4, W.2)."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,19 +13,19 @@ from torch import Tensor, nn
 from tst.config import Config
 from tst.errors import UserError
 from tst.files import digest
+from tst.finetuning.task import TaskModel, tasks
 from tst.loop import OptimConfig, Precision, fit, make_fabric
 from tst.modalities.crop import random_boxes
 from tst.modalities.jitter import JitterConfig
 from tst.model.fourm import Encoder, layer_decay_groups, load_encoder
-from tst.pretrain.batches import model_table
-from tst.pretrain.pretrain import SizeName, load_pretrained
+from tst.pretraining.batches import model_table
+from tst.pretraining.pretrain import SizeName, load_pretrained
 from tst.runs import Run, load_tensors, save_tensors
 from tst.space.space import Space
 from tst.tokenizers.tokenizer import Tokenizer, TokenizerModelConfig
 from tst.tokenizers.tokens import tokenizer_key
 from tst.tokenizers.train import load_tokenizer
 from tst.tokenizers.views import FrameSource, ViewConfig, centre_boxes
-from tst.transfer.task import TaskModel, tasks
 
 
 class TransferConfig(Config):
@@ -87,6 +87,12 @@ def transfer(
     loaded = {name: load_tokenizer(folder) for name, folder in tokenizers.items()}
     source = FrameSource(space, ["rgb", task.label, *tokenizers], config.views.short_side, fabric.device)
     weights = load_pretrained(encoder) if encoder else None
+    if weights:
+        for name, value in (("size", config.size), ("resolution", config.views.resolution)):
+            if weights[1][name] != value:
+                raise UserError(
+                    f"{encoder}: was pre-trained with {name} {weights[1][name]}, not {value}. Use the same for both."
+                )
     inputs = {
         "frames": source.key,
         "encoder": digest({k: float(v.double().sum()) for k, v in weights[0].items()}) if weights else None,
@@ -112,11 +118,7 @@ def _build(
     vocabularies = {name: item.config.vocabulary for name, item in tokenizers.items()}
     encoder = Encoder(config.size, model_table(vocabularies, resolution), drop_path=config.drop_path)
     if weights:
-        tensors, metadata = weights
-        for name, value in (("size", config.size), ("resolution", resolution)):
-            if metadata[name] != value:
-                raise UserError(f"the encoder was pre-trained with {name} {metadata[name]}, not {value}. Use the same.")
-        load_encoder(encoder, tensors)
+        load_encoder(encoder, weights[0])
     assert space.classes
     head = _head(encoder.dim, len(space.classes), config)
     return TaskModel(encoder, head, dict(tokenizers), resolution)
@@ -129,15 +131,20 @@ def _head(width: int, classes: int, config: TransferConfig) -> nn.Module:
 
 
 def split_frames(space: Space, validation_share: float) -> tuple[Tensor, Tensor]:
-    """Indices of training and validation frames: the `split` column where it has both, else every k-th frame validates."""
+    """Indices of training and validation frames.
+
+    By the `split` column (train, val); frames of any other split, such as test, take part in neither. Without a val split
+    every k-th of the others validates.
+    """
     split = [value for walk in space.walks.values() for value in pc.fill_null(walk.frames["split"], "").to_pylist()]
     names = np.array(split)
-    if (names == "val").any() and (names == "train").any():
-        return torch.from_numpy(np.flatnonzero(names == "train")), torch.from_numpy(np.flatnonzero(names == "val"))
-    validates = np.arange(len(names)) % max(2, round(1 / validation_share)) == 1
-    if not validates.any():
-        raise UserError(f"{space.path}: {len(names)} labelled frames are too few to train and validate. Add frames.")
-    return torch.from_numpy(np.flatnonzero(~validates)), torch.from_numpy(np.flatnonzero(validates))
+    train, validation = np.flatnonzero(np.isin(names, ("train", ""))), np.flatnonzero(names == "val")
+    if not len(validation):
+        validates = np.arange(len(train)) % max(2, round(1 / validation_share)) == 1
+        train, validation = train[~validates], train[validates]
+    if not len(train) or not len(validation):
+        raise UserError(f"{space.path}: {len(names)} labelled frames are too few to train and validate. Add some.")
+    return torch.from_numpy(train), torch.from_numpy(validation)
 
 
 def _train(fabric: Any, run: Run, model: TaskModel, source: FrameSource, config: TransferConfig) -> dict[str, Any]:

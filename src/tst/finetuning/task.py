@@ -9,6 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from tst.modalities import MODALITIES
+from tst.modalities.rgb import to_imagenet
+from tst.model.fourm import Encoder
+from tst.pretraining.batches import pixel_name, token_name
 from tst.space.space import Space
 
 
@@ -52,7 +56,7 @@ class TaskModel(nn.Module):
         inputs: modalities it looks at, RGB first.
     """
 
-    def __init__(self, encoder: nn.Module, head: nn.Module, tokenizers: dict[str, nn.Module], resolution: int) -> None:
+    def __init__(self, encoder: Encoder, head: nn.Module, tokenizers: dict[str, nn.Module], resolution: int) -> None:
         super().__init__()
         self.encoder, self.head = encoder, head
         self.tokenizers = nn.ModuleDict(tokenizers).requires_grad_(False)
@@ -71,10 +75,6 @@ class TaskModel(nn.Module):
 
     def forward(self, stored: dict[str, Tensor]) -> Tensor:
         """Predict from stored values of each input modality, (B, C, resolution, resolution) float32."""
-        from tst.modalities import MODALITIES
-        from tst.modalities.rgb import to_imagenet
-        from tst.pretrain.batches import pixel_name, token_name
-
         inputs = {pixel_name(self.resolution): to_imagenet(stored["rgb"])}
         with torch.no_grad():
             for name, tokenizer in self.tokenizers.items():

@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 
 from tst.errors import UserError
-from tst.evaluate import charts
-from tst.evaluate.comparison import Comparison, caveats, points, verdict
+from tst.evaluation import charts
+from tst.evaluation.comparison import Comparison, caveats, points, verdict
 from tst.files import write_bytes
 
 MAX_BYTES = 8_000_000
@@ -127,7 +127,7 @@ def write_report(
     assert colours.shape == (len(names), 3), "one colour for each class"
     jinja = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     jinja.filters.update(points=points, duration=_duration, fact=_fact, human=_human, count=_count, tick=charts.number)
-    page = jinja.from_string(resources.files("tst.evaluate").joinpath("report.html.j2").read_text("utf-8"))
+    page = jinja.from_string(resources.files("tst.evaluation").joinpath("report.html.j2").read_text("utf-8"))
     context = {
         "title": title,
         "c": comparison,

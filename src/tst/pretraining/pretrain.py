@@ -1,4 +1,4 @@
-"""`tst pretrain`: multimodal masked modelling on the space (TST-MM) or on its RGB alone (TST-MAE); paper Sec. 3.3, W.1."""
+"""`tst pretrain`: masked modelling of all modalities (TST-MM) or of RGB alone (TST-MAE); paper Sec. 3.3, W.1."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -16,8 +16,8 @@ from tst.loop import OptimConfig, Precision, fit, make_fabric
 from tst.modalities.jitter import JitterConfig
 from tst.model.fourm import FourM, model_state, parameter_groups
 from tst.model.sizes import get_size
-from tst.pretrain.batches import Batch, BatchMaker, TokenSource, model_table
-from tst.pretrain.masking import MaskingConfig, TokenMasker, all_to_all, rgb_to_all
+from tst.pretraining.batches import Batch, BatchMaker, TokenSource, model_table
+from tst.pretraining.masking import MaskingConfig, TokenMasker, all_to_all, rgb_to_all
 from tst.runs import Run, load_tensors, save_tensors
 from tst.space.space import Space
 from tst.tokenizers.tokenizer import Tokenizer
@@ -48,16 +48,16 @@ class PretrainConfig(Config):
     """Weight of samples that see (almost) only RGB, against 1.0 for each all-to-all mixture (4m.md 1.6)."""
     mix_in: float = Field(0.5, ge=0, lt=1)
     """Share of each batch that comes from the transfer set (paper App. L, V: one to one for small models)."""
-    transfer_modalities: tuple[str, ...] = ("rgb",)
-    """What the transfer set contributes; the paper uses its RGB, but where it has depth, geometry can be used as well."""
+    transfer_modalities: tuple[str, ...] = ("rgb", "depth", "normals", "edges")
+    """What the transfer set contributes: the paper takes its RGB; where it has depth, geometry can be used too."""
     decoder_depth: NonNegativeInt = 0
-    """Decoder blocks; 0 takes as many as the size has. The decoder is thrown away, and takes more time than the encoder."""
+    """Decoder blocks; 0 takes as many as the size has. The decoder costs more than the encoder and is thrown away."""
     local_context: bool = True
     """Let a target start from what is visible at its own position (docs/model.md); False is 4M's decoder."""
     jitter: JitterConfig = JitterConfig()
     """Photometric changes of the RGB pixels; the targets are never changed."""
     repeats: PositiveInt = 1
-    """Repeated sampling: views of one frame in a batch (paper Tab. 10 uses 4, to spare decoding; here nothing is decoded)."""
+    """Repeated sampling: views of one frame in a batch (paper Tab. 10: 4, to spare decoding; here none is needed)."""
     held_back: float = Field(0.05, gt=0, lt=1)
     """Share of the space's frames kept for the validation loss."""
     validate_every: PositiveInt = 500
@@ -92,6 +92,8 @@ def pretrain(
     chosen = ("rgb",) if config.objective == "mae" else tuple(tokenizers)
     if "rgb" not in tokenizers:
         raise UserError("pre-training needs an RGB tokenizer. Run `tst tokenize` with rgb among its modalities.")
+    if transfer is not None and config.mix_in and "rgb" not in config.transfer_modalities:
+        raise UserError("the transfer set is mixed in by its RGB. Add rgb to --transfer-modalities, or set --mix-in 0.")
     loaded = {name: load_tokenizer(tokenizers[name]) for name in chosen}
     for name, tokenizer in loaded.items():
         if tokenizer.resolution != config.views.resolution:
@@ -104,10 +106,12 @@ def pretrain(
         "frames": [source.rgb.key for source in sources],
         "tokens": [{name: tokens.key for name, tokens in source.tokens.items()} for source in sources],
     }
+    # Before the run folder is claimed, so that the same --out serves once the budgets are mended.
+    prepared = _prepare(sources, loaded, config)
     with Run(out, "pretrain", config.model_dump(mode="json"), inputs) as run:
         if run.summary:
             return Path(out)
-        summary = _train(fabric, run, sources, loaded, config)
+        summary = _train(fabric, run, sources, loaded, config, *prepared)
         run.finish(summary)
     return Path(out)
 
@@ -118,7 +122,9 @@ def token_sources(
     """The space, and the transfer set if it is mixed in, with the tokens of their views."""
     sources = []
     for item in [space] + ([transfer] if transfer is not None else []):
-        allowed = tokenizers if item is space else {n: t for n, t in tokenizers.items() if n in config.transfer_modalities}
+        allowed = (
+            tokenizers if item is space else {n: t for n, t in tokenizers.items() if n in config.transfer_modalities}
+        )
         present = {name: tokenizer for name, tokenizer in allowed.items() if name in item.modalities()}
         frames = FrameSource(item, list(present), config.views.short_side, fabric.device)
         views = draw_views(frames.extents_N2, config.views)
@@ -127,17 +133,17 @@ def token_sources(
     return sources
 
 
-def _train(
-    fabric: Any, run: Run, sources: list[TokenSource], tokenizers: Mapping[str, Tokenizer], config: PretrainConfig
-) -> dict[str, Any]:
+def _prepare(
+    sources: list[TokenSource], tokenizers: Mapping[str, Tokenizer], config: PretrainConfig
+) -> tuple[TokenMasker, BatchMaker, Tensor]:
+    """Masker and batches, checked against each other, and the frames held back, which are taken from the sources."""
     vocabularies = {name: tokenizer.config.vocabulary for name, tokenizer in tokenizers.items()}
     resolution = config.views.resolution
-    table = model_table(vocabularies, resolution)
     num_input, num_target = config.budgets()
     masking = MaskingConfig(
         num_input=num_input, num_target=num_target, mixture=(*all_to_all(), *rgb_to_all(config.rgb_to_all))
     )
-    masker = TokenMasker(table, masking)
+    masker = TokenMasker(model_table(vocabularies, resolution), masking)
     held_back = held_back_frames(len(sources[0].frames), config.held_back)
     held_back_frames_ = sources[0].frames[held_back]
     sources[0].frames = sources[0].frames[~held_back]
@@ -145,7 +151,22 @@ def _train(
     counts = [config.optim.batch_size - second, second][: len(sources)]
     maker = BatchMaker(sources, counts, vocabularies, resolution, config.jitter, config.repeats)
     masker.check(maker.available_BM)
+    return masker, maker, held_back_frames_
 
+
+def _train(
+    fabric: Any,
+    run: Run,
+    sources: list[TokenSource],
+    tokenizers: Mapping[str, Tokenizer],
+    config: PretrainConfig,
+    masker: TokenMasker,
+    maker: BatchMaker,
+    held_back: Tensor,
+) -> dict[str, Any]:
+    vocabularies = {name: tokenizer.config.vocabulary for name, tokenizer in tokenizers.items()}
+    resolution = config.views.resolution
+    table = model_table(vocabularies, resolution)
     torch.manual_seed(config.seed)
     size = get_size(config.size)
     if config.decoder_depth:
@@ -159,7 +180,7 @@ def _train(
         output = model(batch.inputs, batch.inputs, selection.input_index_BI, selection.target_index_BT)
         return output.loss, {f"loss/{name}": value for name, value in output.losses.items()}
 
-    fixed = _validation_batches(sources[0], held_back_frames_, vocabularies, resolution, config)
+    fixed = _validation_batches(sources[0], held_back, vocabularies, resolution, config)
 
     def validate(model: nn.Module) -> dict[str, float]:
         generator = torch.Generator().manual_seed(config.seed)
@@ -188,7 +209,12 @@ def _train(
         validate=validate,
         validate_every=config.validate_every,
     )
-    metadata = {"size": config.size, "decoder_depth": size.decoder_depth, "resolution": resolution, "vocabularies": vocabularies}
+    metadata = {
+        "size": config.size,
+        "decoder_depth": size.decoder_depth,
+        "resolution": resolution,
+        "vocabularies": vocabularies,
+    }
     assert isinstance(model_, FourM)
     save_tensors(run.path / "model.safetensors", model_state(model_), metadata)
     frames = [len(source.frames) for source in sources]

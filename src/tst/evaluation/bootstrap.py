@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tst.evaluate.metrics import counts, iou_of_counts
+from tst.evaluation.metrics import counts, iou_of_counts
 
 RESAMPLES = 2000
 BLOCK = 10  # frames; about one glance of a walk at two frames a second

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from scipy.special import stdtrit
 
 from tst.errors import UserError
-from tst.evaluate.bootstrap import BLOCK, RESAMPLES, frame_blocks, interval, p_value, resampled_miou
-from tst.evaluate.metrics import FrameConfusions, summarise
+from tst.evaluation.bootstrap import BLOCK, RESAMPLES, frame_blocks, interval, p_value, resampled_miou
+from tst.evaluation.metrics import FrameConfusions, summarise
 from tst.files import read_json, write_json
 
 Interval = tuple[float, float]

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from tst.errors import UserError
-from tst.evaluate.comparison import Comparison, caveats, compare, points, verdict
-from tst.evaluate.metrics import FrameConfusions, summarise
+from tst.evaluation.comparison import Comparison, caveats, compare, points, verdict
+from tst.evaluation.metrics import FrameConfusions, summarise
 
 
 def change(result, **fields):

@@ -10,7 +10,7 @@ from scipy.stats import chisquare, ks_2samp
 
 from tst.errors import UserError
 from tst.model.table import ModalitySpec, input_slices, target_slices
-from tst.pretrain.masking import Component, MaskingConfig, Selection, TokenMasker, all_to_all, rgb_to_all
+from tst.pretraining.masking import Component, MaskingConfig, Selection, TokenMasker, all_to_all, rgb_to_all
 
 
 def table(

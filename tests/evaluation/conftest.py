@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tst.evaluate.metrics import FrameConfusions
+from tst.evaluation.metrics import FrameConfusions
 
 CLASSES = ["wall", "floor", "chair", "ghost"]  # the last one is absent from every truth
 

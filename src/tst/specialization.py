@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -10,21 +10,23 @@ from pydantic import PositiveInt, model_validator
 
 from tst.config import Config
 from tst.errors import UserError
-from tst.evaluate.comparison import Comparison, compare
-from tst.evaluate.evaluate import EvaluateConfig, Predictor, evaluate, predict_frames, upsample
-from tst.evaluate.metrics import FrameConfusions
-from tst.evaluate.report import even_indices, write_report
+from tst.evaluation.comparison import Comparison, compare
+from tst.evaluation.evaluate import EvaluateConfig, Predictor, evaluate, predict_frames, upsample
+from tst.evaluation.metrics import FrameConfusions
+from tst.evaluation.report import Prediction, even_indices, write_report
 from tst.files import digest, read_json
+from tst.finetuning.task import tasks
+from tst.finetuning.transfer import TransferConfig, transfer
 from tst.loop import OptimConfig, Precision
 from tst.modalities.derive import derive
 from tst.modalities.jitter import JitterConfig
-from tst.pretrain.pretrain import PretrainConfig, pretrain
+from tst.pretraining.pretrain import PretrainConfig, pretrain
 from tst.runs import Run, code_version, read_metrics
+from tst.space.cache import fingerprint
 from tst.space.space import Space
 from tst.tokenizers.tokenizer import TokenizerModelConfig
 from tst.tokenizers.train import TokenizeConfig, tokenize
 from tst.tokenizers.views import ViewConfig
-from tst.transfer.transfer import TransferConfig, transfer
 
 RowName = Literal["scratch", "multimodal scratch", "TST-MAE", "TST-MM"]
 PresetName = Literal["auto", "cpu", "gpu"]
@@ -116,7 +118,11 @@ def preset(name: PresetName = "auto") -> SpecializeConfig:
             jitter=jitter,
         ),
         finetune=TransferConfig(
-            size="small", views=views, epochs=64, jitter=jitter, optim=OptimConfig(lr=1e-4, batch_size=32, betas=(0.9, 0.999))
+            size="small",
+            views=views,
+            epochs=64,
+            jitter=jitter,
+            optim=OptimConfig(lr=1e-4, batch_size=32, betas=(0.9, 0.999)),
         ),
         seeds=3,
     )
@@ -134,8 +140,8 @@ def specialize(
 ) -> Comparison:
     """Run every stage, compare the models on the evaluation space, write `report.html` and `comparison.json`.
 
-    Every stage is skipped if its run folder is complete and resumed if it was stopped, so the same command goes on where
-    it was killed.
+    Every stage is skipped if its run folder is complete and resumed if it was stopped, so the same command goes on
+    where it was killed.
 
     Args:
         space: Space with the unlabelled walk to specialise to.
@@ -149,6 +155,8 @@ def specialize(
         UserError: a Space lacks what is needed, or `out` belongs to other settings.
     """
     config = config or preset("auto")
+    if task not in tasks():
+        raise UserError(f"--task {task}: unknown. Choose one of {', '.join(tasks())}.")
     config = config.replace(finetune={"task": task})
     out = Path(out)
     spaces = {"space": Space.open(space), "transfer": Space.open(transfer), "evaluate": Space.open(evaluate)}
@@ -168,6 +176,8 @@ def _check(spaces: Mapping[str, Space]) -> None:
         )
     if spaces["space"].path.resolve() == measured.path.resolve():
         raise UserError(f"{measured.path}: is the space that is trained on. Evaluate on another walk.")
+    if labelled.path.resolve() == measured.path.resolve():
+        raise UserError(f"{measured.path}: is the space whose labels are trained on. Evaluate on another.")
 
 
 def _stages(run: Run, spaces: Mapping[str, Space], config: SpecializeConfig, precision: Precision) -> Comparison:
@@ -184,7 +194,7 @@ def _stages(run: Run, spaces: Mapping[str, Space], config: SpecializeConfig, pre
         "TST-MM": config.pretrain,
         "TST-MAE": config.pretrain.replace(objective="mae", num_input=0, num_target=0),
     }
-    encoders = {
+    encoders: dict[str, Path] = {
         name: pretrain(
             space, tokenizers, out / "pretrain" / name, transfer=labelled, config=objective, precision=precision
         )
@@ -214,7 +224,9 @@ def _stages(run: Run, spaces: Mapping[str, Space], config: SpecializeConfig, pre
 
 
 def _evaluated(folder: Path, space: Space, config: EvaluateConfig, precision: Precision) -> FrameConfusions:
-    key = digest(config.model_dump(mode="json"), space.name, read_json(folder / "done.json"))
+    key = digest(
+        config.model_dump(mode="json"), read_json(folder / "done.json"), fingerprint(space, space.modalities())
+    )
     path = folder / f"evaluate-{key}"
     if not (path / "scores.json").exists():
         evaluate(folder, space, path, config=config, precision=precision)
@@ -308,11 +320,11 @@ def _facts(spaces: Mapping[str, Space]) -> dict[str, Any]:
 
 def _pictures(
     space: Space, models: Mapping[str, list[Path]], config: EvaluateConfig, precision: Precision
-) -> list[dict[str, Any]]:
+) -> list[Prediction]:
     """Frames at even distances along the walk with the truth and the first seed's predictions."""
     rows = space.frames()
     chosen = even_indices(len(rows))
-    pictures = []
+    pictures: list[Prediction] = []
     for index in chosen:
         walk, row = rows[index]
         pictures.append(
@@ -327,5 +339,6 @@ def _pictures(
     for name, folders in models.items():
         predictor = Predictor(folders[0], config, precision)
         for picture, (_, logits) in zip(pictures, predict_frames(predictor, space, chosen), strict=True):
-            picture["predictions"][name] = upsample(logits, picture["truth"].shape)
+            predictions = cast(dict[str, np.ndarray], picture["predictions"])
+            predictions[name] = upsample(logits, picture["truth"].shape)
     return pictures

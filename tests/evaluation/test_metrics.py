@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tst.errors import UserError
-from tst.evaluate.metrics import FrameConfusions, confusion, summarise
+from tst.evaluation.metrics import FrameConfusions, confusion, summarise
 
 
 def naive(prediction, truth, classes, ignore):

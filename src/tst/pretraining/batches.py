@@ -46,7 +46,7 @@ class Batch:
     """
 
     inputs: dict[str, Tensor]
-    available_BM: Tensor
+    available_BM: Tensor  # noqa: N815
 
 
 @dataclass

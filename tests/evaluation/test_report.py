@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from tst.errors import UserError
-from tst.evaluate import charts
-from tst.evaluate.comparison import compare
-from tst.evaluate.metrics import FrameConfusions
-from tst.evaluate.report import class_palette, even_indices, write_report
+from tst.evaluation import charts
+from tst.evaluation.comparison import compare
+from tst.evaluation.metrics import FrameConfusions
+from tst.evaluation.report import class_palette, even_indices, write_report
 
 EVIL = '<script>alert("x")</script>&'
 
@@ -124,7 +124,7 @@ def test_many_classes_and_models_without_a_row(tmp_path):
 
 
 def test_a_report_that_is_too_large_is_refused(results, tmp_path, monkeypatch):
-    monkeypatch.setattr("tst.evaluate.report.MAX_BYTES", 1000)
+    monkeypatch.setattr("tst.evaluation.report.MAX_BYTES", 1000)
     with pytest.raises(UserError, match="over the limit"):
         write_report(tmp_path, compare(results, space="flat"))
     assert not list(tmp_path.iterdir())

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from tst.evaluate.metrics import summarise
+from tst.evaluation.metrics import summarise
+from tst.finetuning.task import Task
 from tst.space.space import Space
-from tst.transfer.task import Task
 
 
 class ConvNeXtBlock(nn.Module):
@@ -36,7 +36,7 @@ class ConvNeXtBlock(nn.Module):
 
 
 class ConvNeXtHead(nn.Module):
-    """Each token becomes cells x cells positions, ConvNeXt blocks mix them, a 1x1 convolution gives class logits for each."""
+    """Each token becomes cells x cells positions, ConvNeXt blocks mix them, a 1x1 convolution gives their logits."""
 
     def __init__(self, width: int, grid: int, classes: int, channels: int, depth: int, cells: int) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from tst.evaluate.bootstrap import difference_interval, frame_blocks, interval, miou_interval, p_value, resampled_miou
-from tst.evaluate.metrics import summarise
+from tst.evaluation.bootstrap import difference_interval, frame_blocks, interval, miou_interval, p_value, resampled_miou
+from tst.evaluation.metrics import summarise
 
 
 def test_a_resample_is_scored_as_its_frames(draw_frames):
@@ -22,7 +22,7 @@ def test_seeds_are_averaged_within_a_resample(draw_frames):
 def test_same_seed_same_scores_however_it_is_chunked(monkeypatch, draw_frames):
     matrices = draw_frames(11, 0.5, world=0, model=0)
     whole = resampled_miou([matrices], resamples=50)
-    monkeypatch.setattr("tst.evaluate.bootstrap._BUDGET", 33)
+    monkeypatch.setattr("tst.evaluation.bootstrap._BUDGET", 33)
     np.testing.assert_allclose(resampled_miou([matrices], resamples=50), whole)
     assert (resampled_miou([matrices], resamples=50, seed=1) != whole).any()
 
