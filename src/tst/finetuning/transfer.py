@@ -133,8 +133,8 @@ def _head(width: int, classes: int, config: TransferConfig) -> nn.Module:
 def split_frames(space: Space, validation_share: float) -> tuple[Tensor, Tensor]:
     """Indices of training and validation frames.
 
-    By the `split` column (train, val); frames of any other split, such as test, take part in neither. Without a val split
-    every k-th of the others validates.
+    By the `split` column (train, val); frames of any other split, such as test, take part in neither. Without a val
+    split every k-th of the others validates.
     """
     split = [value for walk in space.walks.values() for value in pc.fill_null(walk.frames["split"], "").to_pylist()]
     names = np.array(split)
