@@ -71,7 +71,7 @@ def test_auto_is_one_of_the_two_presets() -> None:
 
 
 def test_stages_that_disagree_are_told_by_name() -> None:
-    with pytest.raises(UserError, match=r"tokenize.views.resolution 128, pretrain.views.resolution 64.*all three"):
+    with pytest.raises(UserError, match=r"tokenize.views.resolution 128, pretrain.views.resolution 64.*all of them"):
         preset("cpu").replace(pretrain={"views": {"resolution": 64}})
-    with pytest.raises(UserError, match=r"pretrain.size tiny and finetune.size nano differ"):
+    with pytest.raises(UserError, match=r"pretrain.size, mae.size and finetune.size differ .nano, tiny."):
         preset("cpu").replace(pretrain={"size": "tiny"})

@@ -38,13 +38,8 @@ CONFIG = SpecializeConfig(
         steps=2,
         model=TokenizerModelConfig(width=64, encoder_depth=1, decoder_depth=1, levels=(4, 4, 3)),
     ),
-    pretrain=PretrainConfig(
-        views=VIEWS,
-        optim=OPTIM,
-        steps=2,
-        decoder_depth=1,
-        transfer_modalities=("rgb", "depth", "normals", "edges"),
-    ),
+    pretrain=PretrainConfig(views=VIEWS, optim=OPTIM, steps=2, decoder_depth=0, all_to_all=False),
+    mae=PretrainConfig(objective="mae", views=VIEWS, optim=OPTIM, steps=2, decoder_depth=1),
     finetune=TransferConfig(
         views=VIEWS, optim=OPTIM, epochs=2, validations=1, head_channels=8, head_cells=1, head_depth=1
     ),
@@ -109,7 +104,7 @@ def watched(touched: dict[str, set[str]], evaluation: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Walk, "file", spy_file)
         patch.setattr(tst.tokenizers.views, "frame_cache", spy_cache)
-        for name in ("derive", "tokenize", "pretrain", "transfer", "evaluate", "_report"):
+        for name in ("derive", "tokenize", "pretrain", "transfer", "fingerprint", "evaluate", "_report"):
             patch.setattr(MODULE, name, stage(name, getattr(MODULE, name)))
         yield
 
@@ -179,7 +174,7 @@ def test_training_never_sees_the_evaluation_space(world: World) -> None:
     assert world.touched["evaluate"] == {"other"}
     assert world.touched["_report"] == {"other"}
     seen_by = {stage for stage, spaces in world.touched.items() if "other" in spaces}
-    assert seen_by <= {"derive", "evaluate", "_report"}
+    assert seen_by <= {"derive", "fingerprint", "evaluate", "_report"}
 
 
 def test_a_second_time_nothing_is_trained_and_the_numbers_are_the_same(world: World) -> None:
@@ -220,7 +215,7 @@ def test_spaces_of_other_classes_are_refused(world: World) -> None:
 
 
 def test_stages_of_different_resolution_are_told_by_name() -> None:
-    with pytest.raises(UserError, match=r"finetune.views.resolution 64. Give all three the same"):
+    with pytest.raises(UserError, match=r"finetune.views.resolution 64. Give all of them the same"):
         CONFIG.replace(finetune={"views": {"resolution": 64}})
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -214,3 +215,27 @@ def test_budgets_that_rgb_alone_cannot_fill_name_the_remedy_and_leave_the_folder
     with pytest.raises(UserError, match="Lower num_input or num_target"):
         run(world, tmp_path / "run", mixed)
     run(world, tmp_path / "run", config.replace(num_input=1))
+
+
+def test_without_a_decoder_every_token_of_the_other_modalities_is_predicted(world: World, tmp_path: Path) -> None:
+    config = CONFIG.replace(decoder_depth=0, all_to_all=False)
+    out = run(world, tmp_path / "run", config)
+    losses = {name for name in read_json(out / "done.json")["last"] if name.startswith("loss/")}
+    assert losses == {"loss/tok_depth@32", "loss/tok_normal@32", "loss/tok_canny_edge@32"}
+    tensors, metadata = load_pretrained(out)
+    assert metadata["decoder_depth"] == 0
+    assert not [name for name in tensors if name.startswith("decoder.")]
+    assert config.budgets(3) == (4, 12)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"decoder_depth": 0, "objective": "mae"}, "decoder_depth 0 needs"),
+        ({"decoder_depth": 0, "local_context": False}, "decoder_depth 0 needs"),
+        ({"all_to_all": False, "rgb_to_all": 0.0}, "both off"),
+    ],
+)
+def test_settings_under_which_nothing_could_be_learnt_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        CONFIG.replace(**changes)

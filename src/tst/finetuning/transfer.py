@@ -189,7 +189,7 @@ def _train(fabric: Any, run: Run, model: TaskModel, source: FrameSource, config:
         steps=steps,
         config=config.optim,
         seed=config.seed,
-        label=f"transfer {run.path.name}",
+        label=f"transfer {run.path.parent.name}/{run.path.name}",
         validate=validate,
         validate_every=max(1, steps // config.validations),
         best=f"val_{task.metric}",

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from tst.config import Config
@@ -43,15 +43,19 @@ class PretrainConfig(Config):
     num_input: NonNegativeInt = 0
     """Visible tokens a sample; 0 chooses: as many as one modality has for `mm`, a quarter of them for `mae`."""
     num_target: NonNegativeInt = 0
-    """Predicted tokens a sample; 0 chooses: as many as one modality has for `mm`, three quarters of them for `mae`."""
+    """Predicted tokens a sample; 0 chooses: as many as one modality has for `mm`, all of the other modalities without
+    `all_to_all`, and three quarters of one modality for `mae`."""
     rgb_to_all: NonNegativeFloat = 1.0
-    """Weight of samples that see (almost) only RGB, against 1.0 for each all-to-all mixture (4m.md 1.6)."""
+    """How often a sample sees (almost) only RGB, against 1.0 for 4M-21's four all-to-all pairs each."""
+    all_to_all: bool = True
+    """Draw 4M-21's all-to-all pairs as well; without them every input is RGB."""
     mix_in: float = Field(0.5, ge=0, lt=1)
     """Share of each batch that comes from the transfer set (paper App. L, V: one to one for small models)."""
     transfer_modalities: tuple[str, ...] = ("rgb", "depth", "normals", "edges")
     """What the transfer set contributes: the paper takes its RGB; where it has depth, geometry can be used too."""
-    decoder_depth: NonNegativeInt = 0
-    """Decoder blocks; 0 takes as many as the size has. The decoder costs more than the encoder and is thrown away."""
+    decoder_depth: NonNegativeInt | None = None
+    """Decoder blocks; None takes as many as the size has. With 0 each target is read off the encoder at its own
+    position, so that all that is learnt stays in the encoder, which is what is kept."""
     local_context: bool = True
     """Let a target start from what is visible at its own position (docs/model.md); False is 4M's decoder."""
     jitter: JitterConfig = JitterConfig()
@@ -63,10 +67,21 @@ class PretrainConfig(Config):
     validate_every: PositiveInt = 500
     seed: int = 0
 
-    def budgets(self) -> tuple[int, int]:
-        """Input and target tokens a sample."""
+    @model_validator(mode="after")
+    def _check(self) -> "PretrainConfig":
+        if self.decoder_depth == 0 and (self.objective == "mae" or not self.local_context):
+            raise ValueError("decoder_depth 0 needs objective mm and local_context; give it 1 or more")
+        if not self.all_to_all and not self.rgb_to_all:
+            raise ValueError("all_to_all and rgb_to_all are both off, so no input could be drawn. Turn one on")
+        return self
+
+    def budgets(self, shared: int) -> tuple[int, int]:
+        """Input and target tokens a sample; `shared`: how many modalities beside RGB every source has."""
         one = (self.views.resolution // 16) ** 2
-        default_in, default_out = (one, one) if self.objective == "mm" else (one // 4, one - one // 4)
+        if self.objective == "mae":
+            default_in, default_out = one // 4, one - one // 4
+        else:
+            default_in, default_out = one, one if self.all_to_all else one * max(shared, 1)
         return self.num_input or default_in, self.num_target or default_out
 
 
@@ -139,9 +154,12 @@ def _prepare(
     """Masker and batches, checked against each other, and the frames held back, which are taken from the sources."""
     vocabularies = {name: tokenizer.config.vocabulary for name, tokenizer in tokenizers.items()}
     resolution = config.views.resolution
-    num_input, num_target = config.budgets()
+    shared = set.intersection(*(set(source.tokens) for source in sources)) - {"rgb"}
+    num_input, num_target = config.budgets(len(shared))
     masking = MaskingConfig(
-        num_input=num_input, num_target=num_target, mixture=(*all_to_all(), *rgb_to_all(config.rgb_to_all))
+        num_input=num_input,
+        num_target=num_target,
+        mixture=(*(all_to_all() if config.all_to_all else ()), *rgb_to_all(config.rgb_to_all)),
     )
     masker = TokenMasker(model_table(vocabularies, resolution), masking)
     held_back = held_back_frames(len(sources[0].frames), config.held_back)
@@ -169,7 +187,7 @@ def _train(
     table = model_table(vocabularies, resolution)
     torch.manual_seed(config.seed)
     size = get_size(config.size)
-    if config.decoder_depth:
+    if config.decoder_depth is not None:
         size = dataclasses.replace(size, decoder_depth=config.decoder_depth)
     model = FourM(size, table, local_context=config.local_context)
     optimizer = config.optim.optimizer(parameter_groups(model, config.optim.weight_decay))
