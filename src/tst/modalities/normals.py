@@ -116,7 +116,8 @@ def plane_normals(depth: np.ndarray, camera: "Camera") -> tuple[np.ndarray, np.n
                 off *= off
                 off += inexact[at]
                 np.minimum(best[to], off, out=best[to])
-                weight = off * off
+                weight = np.minimum(off, np.float32(1e9))  # its fourth power must stay finite
+                weight *= weight
                 weight *= weight
                 np.divide(scale[at], weight, out=weight)
                 for axis, component in enumerate((a, b, c)):
