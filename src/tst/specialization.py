@@ -233,17 +233,20 @@ def _stages(run: Run, spaces: Mapping[str, Space], config: SpecializeConfig, pre
                 precision=precision,
             )
             models.setdefault(row, []).append(folder)
+    measured = spaces["evaluate"]
+    frames = fingerprint(measured, measured.modalities())  # once: it looks at every file
     results = {
-        row: [_evaluated(folder, spaces["evaluate"], config.predict, precision) for folder in folders]
+        row: [_evaluated(folder, measured, frames, config.predict, precision) for folder in folders]
         for row, folders in models.items()
     }
     return _report(out, spaces, config, tokenizers, encoders, models, results, precision)
 
 
-def _evaluated(folder: Path, space: Space, config: EvaluateConfig, precision: Precision) -> FrameConfusions:
-    key = digest(
-        config.model_dump(mode="json"), read_json(folder / "done.json"), fingerprint(space, space.modalities())
-    )
+def _evaluated(
+    folder: Path, space: Space, frames: str, config: EvaluateConfig, precision: Precision
+) -> FrameConfusions:
+    """Confusions of one model, measured once for the same settings, model and frames (`fingerprint` of the space)."""
+    key = digest(config.model_dump(mode="json"), read_json(folder / "done.json"), frames)
     path = folder / f"evaluate-{key}"
     if not (path / "scores.json").exists():
         evaluate(folder, space, path, config=config, precision=precision)
@@ -262,7 +265,7 @@ def _report(
 ) -> Comparison:
     done = {row: [read_json(folder / "done.json") for folder in folders] for row, folders in models.items()}
     pretrained = {row: read_json(folder / "done.json") for row, folder in encoders.items()}
-    score = f"best_val_{'miou'}"
+    score = f"best_val_{tasks()[config.finetune.task].metric}"
     comparison = compare(
         results,
         space=spaces["evaluate"].name,
