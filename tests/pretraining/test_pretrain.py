@@ -103,6 +103,22 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
     return found
 
 
+def test_the_test_split_of_the_transfer_set_is_never_learnt_from(world: World, seen: Seen, tmp_path: Path) -> None:
+    folder = write_labelled(tmp_path / "labelled")
+    split = folder / "split.csv"
+    split.write_text(split.read_text().replace("im000,train", "im000,test").replace("im003,train", "im003,test"))
+    labelled = derive(tst.readers.read("labelled", folder, tmp_path / "with_test"))
+    pretrain(
+        world.space,
+        world.tokenizers,
+        tmp_path / "run",
+        transfer=labelled,
+        config=CONFIG.replace(steps=12),
+        precision="32-true",
+    )
+    assert seen.training(1) == {1, 2, 4, 5}
+
+
 @pytest.mark.parametrize("objective", ["mm", "mae"])
 def test_it_learns_from_both_spaces_without_labels_or_frames_held_back(
     objective: str, world: World, seen: Seen, tmp_path: Path

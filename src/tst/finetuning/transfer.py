@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.compute as pc
 import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
@@ -136,8 +135,7 @@ def split_frames(space: Space, validation_share: float) -> tuple[Tensor, Tensor]
     By the `split` column (train, val); frames of any other split, such as test, take part in neither. Without a val
     split every k-th of the others validates.
     """
-    split = [value for walk in space.walks.values() for value in pc.fill_null(walk.frames["split"], "").to_pylist()]
-    names = np.array(split)
+    names = space.splits()
     train, validation = np.flatnonzero(np.isin(names, ("train", ""))), np.flatnonzero(names == "val")
     if not len(validation):
         validates = np.arange(len(train)) % max(2, round(1 / validation_share)) == 1

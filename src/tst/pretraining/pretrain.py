@@ -98,7 +98,8 @@ def pretrain(
 
     Args:
         tokenizers: run folders of the tokenizers, by modality (`tokenize` returns them).
-        transfer: the labelled set whose unlabelled frames are mixed in (its labels are never read here).
+        transfer: the labelled set whose frames are mixed in, those of its test split left out (its labels are never
+            read here).
 
     Raises:
         UserError: RGB has no tokenizer, a tokenizer has another resolution, or the budgets cannot be met.
@@ -144,7 +145,9 @@ def token_sources(
         frames = FrameSource(item, list(present), config.views.short_side, fabric.device)
         views = draw_views(frames.extents_N2, config.views)
         tokens = {name: make_tokens(fabric, frames, tokenizer, views) for name, tokenizer in present.items()}
-        sources.append(TokenSource(frames, views, tokens, torch.arange(len(frames))))
+        sources.append(
+            TokenSource(frames, views, tokens, torch.arange(len(frames)) if item is space else frames.trainable)
+        )
     return sources
 
 

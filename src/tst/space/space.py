@@ -231,6 +231,10 @@ class Space:
         """All frames: (walk, row), in order of walk name then row. The frame cache has the same order."""
         return [(walk, index) for walk in self.walks.values() for index in range(len(walk))]
 
+    def splits(self) -> np.ndarray:
+        """Split of every frame in the order of `frames`: train, val, test, or "" where none is given."""
+        return np.array([name or "" for walk in self.walks.values() for name in walk.frames["split"].to_pylist()])
+
     def record_derived(self, entries: Mapping[str, Any]) -> None:
         """Add `{modality: how it was derived}` to the provenance in space.json."""
         with locked(self.path):

@@ -61,7 +61,8 @@ def tokenize(
 
     Args:
         out: folder that gets one run folder a modality.
-        transfer: a second Space whose frames are mixed in for `transfer_modalities`.
+        transfer: a second Space whose frames (those outside its test split) are mixed in for
+            `transfer_modalities`.
 
     Raises:
         UserError: the space has none of the modalities, or a run folder belongs to other settings.
@@ -95,7 +96,7 @@ def _train_one(
         torch.manual_seed(config.seed)
         model = Tokenizer(modality, config.views.resolution, config.model)
         held_back = held_back_frames(len(sources[0]), config.held_back)
-        train = [torch.from_numpy(np.flatnonzero(~held_back))] + [torch.arange(len(item)) for item in sources[1:]]
+        train = [torch.from_numpy(np.flatnonzero(~held_back))] + [item.trainable for item in sources[1:]]
         batch = config.optim.batch_size
         second = round(batch * config.transfer_share) if len(sources) > 1 else 0
         counts = [batch - second, second][: len(sources)]

@@ -116,6 +116,14 @@ class FrameSource:
         return next(iter(self.cached.values())).extents
 
     @property
+    def trainable(self) -> Tensor:
+        """Indices of the frames outside the test split: what may be learnt from, without labels, as a transfer set.
+
+        The val split is among them: without its labels it is further unlabelled data, and no model is measured on it.
+        """
+        return torch.from_numpy(np.flatnonzero(self.space.splits() != "test"))
+
+    @property
     def key(self) -> dict[str, str]:
         """Content hash of each modality's frames."""
         return {name: cached.key for name, cached in self.cached.items()}
