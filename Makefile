@@ -4,9 +4,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help setup test lint format bench clean
+.PHONY: help demo setup test lint format bench clean
 
 help:
+	@echo "make demo    a house made here, a specialised model, a report (about 12 minutes)"
 	@echo "make test    run the tests"
 	@echo "make lint    ruff and mypy, warnings are errors"
 	@echo "make bench   speed of a pre-training step, its parts, and of the machine"
@@ -19,6 +20,9 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
 	@touch $@
+
+demo: $(READY)
+	$(BIN)/tst demo
 
 test: $(READY)
 	$(BIN)/python -m pytest

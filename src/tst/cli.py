@@ -20,6 +20,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pretrain": ("_pretrain", "pre-train the encoder on a Space"),
     "transfer": ("_transfer", "fine-tune on a labelled Space"),
     "evaluate": ("_evaluate", "measure a model on a labelled Space"),
+    "demo": ("_demo", "see it work: a house made here, labels of other houses, a specialised model and its report"),
+    "house make": ("_house_make", "make furnished houses, walk through them, render them into a Space"),
+    "house view": ("_house_view", "draw a house's plan and pictures from inside"),
+    "furniture add": ("_furniture_add", "add a Sweet Home 3D library (.sh3f) to the houses' furniture"),
+    "furniture install": ("_furniture_install", "download Debian's Sweet Home 3D furniture and add it"),
     "specialize": ("_specialize", "all of it: from a walk to a specialised model and a report"),
 }
 
@@ -38,7 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(EXAMPLE)
         for name, (_, text) in COMMANDS.items():
-            print(f"  {name:<11} {text}")
+            print(f"  {name:<18} {text}")
         print("\n`tst COMMAND --help` tells its options.")
         return
     if arguments[0] in ("-V", "--version"):
@@ -46,31 +51,28 @@ def main(arguments: list[str] | None = None) -> None:
 
         print(__version__)
         return
-    if arguments[0] not in COMMANDS:
-        print(f"tst: no command {arguments[0]!r}. Choose one of: {', '.join(COMMANDS)}.", file=sys.stderr)
+    words = 2 if " ".join(arguments[:2]) in COMMANDS else 1
+    name, arguments = " ".join(arguments[:words]), arguments[words:]
+    if name not in COMMANDS:
+        print(f"tst: no command {name!r}. Choose one of: {', '.join(COMMANDS)}.", file=sys.stderr)
         sys.exit(2)
     from pydantic import ValidationError
 
     try:
-        command = globals()[COMMANDS[arguments[0]][0]](arguments[1:])
-        tyro.cli(
-            command,
-            prog=f"tst {arguments[0]}",
-            description=COMMANDS[arguments[0]][1],
-            args=arguments[1:],
-        )
+        command = globals()[COMMANDS[name][0]](arguments)
+        tyro.cli(command, prog=f"tst {name}", description=COMMANDS[name][1], args=arguments)
     except UserError as error:
-        print(f"tst {arguments[0]}: {error}", file=sys.stderr)
+        print(f"tst {name}: {error}", file=sys.stderr)
         sys.exit(1)
     except ValidationError as error:
         if not error.title.endswith("Config"):
             raise
         # Options that do not fit each other; tyro tells of those that are wrong by themselves.
         reasons = "; ".join(item["msg"].removeprefix("Value error, ") for item in error.errors())
-        print(f"tst {arguments[0]}: {reasons}", file=sys.stderr)
+        print(f"tst {name}: {reasons}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print(f"\ntst {arguments[0]}: stopped. The same command goes on from here.", file=sys.stderr)
+        print(f"\ntst {name}: stopped. The same command goes on from here.", file=sys.stderr)
         sys.exit(130)
 
 
@@ -84,11 +86,11 @@ def _preset_of(arguments: list[str]) -> Any:
             name = argument.partition("=")[2]
         elif argument == "--preset" and index + 1 < len(arguments):
             name = arguments[index + 1]
-    return preset(name if name in ("auto", "cpu", "gpu") else "auto")  # type: ignore[arg-type]
+    return preset(name if name in ("auto", "cpu", "gpu", "demo") else "auto")  # type: ignore[arg-type]
 
 
 Space_ = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SPACE")]
-Preset = Literal["auto", "cpu", "gpu"]
+Preset = Literal["auto", "cpu", "gpu", "demo"]
 
 
 def _read(arguments: list[str]) -> Callable[..., None]:
@@ -308,6 +310,95 @@ def _evaluate(arguments: list[str]) -> Callable[..., None]:
     return command
 
 
+def _demo(arguments: list[str]) -> Callable[..., None]:
+    from tst.demo import DemoConfig, demo
+
+    def command(
+        out: Path = Path("runs/demo"),
+        config: Annotated[DemoConfig, tyro.conf.arg(name="")] = DemoConfig(),
+    ) -> None:
+        """Make a house and a labelled set of other houses, and specialise a model to that house.
+
+        Args:
+            out: Folder for the Spaces, the runs and the report.
+            config: Options.
+        """
+        comparison = demo(out, config)
+        _print_comparison(comparison)
+        print(out / "run" / "report.html")
+
+    return command
+
+
+def _house_make(arguments: list[str]) -> Callable[..., None]:
+    from tst.houses.make import MakeConfig, make
+
+    def command(
+        space: Space_,
+        seed: int | None = None,
+        config: Annotated[MakeConfig, tyro.conf.arg(name="")] = MakeConfig(),
+    ) -> None:
+        """Make one house (or many), walk through, and render every modality into a Space.
+
+        Args:
+            space: Folder of the new Space.
+            seed: Short for --house.seed: which house.
+            config: Options.
+        """
+        if seed is not None:
+            config = config.replace(house={"seed": seed})
+        made = make(space, config)
+        print(f"{made.path}: {len(made)} frames, {', '.join(made.modalities())}")
+
+    return command
+
+
+def _house_view(arguments: list[str]) -> Callable[..., None]:
+    from tst.houses.house import HouseConfig
+    from tst.houses.view import view
+
+    def command(
+        out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="PNG")],
+        frames: int = 12,
+        config: Annotated[HouseConfig, tyro.conf.arg(name="")] = HouseConfig(),
+    ) -> None:
+        """Draw a house from above and from inside.
+
+        Args:
+            out: PNG to write.
+            frames: How many pictures from inside.
+            config: Options of the house.
+        """
+        print(view(config, out, frames))
+
+    return command
+
+
+def _furniture_add(arguments: list[str]) -> Callable[..., None]:
+    from tst.houses.furniture.sweethome import add_library
+
+    def command(library: Annotated[Path, tyro.conf.Positional]) -> None:
+        """Add the furniture of a Sweet Home 3D library; `tst house make --house.furniture mixed` then uses it.
+
+        Args:
+            library: The .sh3f file.
+        """
+        print(add_library(library))
+
+    return command
+
+
+def _furniture_install(arguments: list[str]) -> Callable[..., None]:
+    from tst.houses.furniture.sweethome import install
+
+    def command() -> None:
+        """Download Debian's package sweethome3d-furniture (120 MB) with apt, without root, and add its libraries."""
+        for summary in install():
+            print(summary)
+
+    return command
+
+
 def _specialize(arguments: list[str]) -> Callable[..., None]:
     from tst.specialization import SpecializeConfig, specialize
 
@@ -334,14 +425,16 @@ def _specialize(arguments: list[str]) -> Callable[..., None]:
             config: Options.
         """
         comparison = specialize(space, transfer=transfer, evaluate=evaluate, out=out, task=task, config=config)
-        for row in comparison.rows:
-            low, high = row.ci95 or (float("nan"), float("nan"))
-            print(
-                f"{row.name:<20} mIoU {row.miou:6.2f}  (95 % interval {low:.2f} to {high:.2f}, seeds: {len(row.seeds)})"
-            )
+        _print_comparison(comparison)
         print(out / "report.html")
 
     return command
+
+
+def _print_comparison(comparison: Any) -> None:
+    for row in comparison.rows:
+        low, high = row.ci95
+        print(f"{row.name:<20} mIoU {row.miou:6.2f}  (95 % interval {low:.2f} to {high:.2f}, seeds: {len(row.seeds)})")
 
 
 if __name__ == "__main__":

@@ -184,7 +184,7 @@ def fit(
                 seconds = elapsed + time.monotonic() - started
                 run.log({"step": step, "seconds": round(seconds, 2), **row})
                 write(row, step)
-            rate.tell(step, f"loss {last.get('loss', math.nan):.4f}", last=step == steps)
+            rate.tell(step, f"loss {last['loss']:.4f}" if "loss" in last else "", last=step == steps)
             if step % config.checkpoint_every == 0 and step < steps:
                 save()
     seconds = elapsed + time.monotonic() - started

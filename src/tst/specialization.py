@@ -10,6 +10,7 @@ from pydantic import PositiveInt, model_validator
 
 from tst.config import Config
 from tst.errors import UserError
+from tst.evaluation import top_down
 from tst.evaluation.comparison import Comparison, compare
 from tst.evaluation.evaluate import EvaluateConfig, Predictor, evaluate, predict_frames, upsample
 from tst.evaluation.metrics import FrameConfusions
@@ -29,7 +30,7 @@ from tst.tokenizers.train import TokenizeConfig, tokenize
 from tst.tokenizers.views import ViewConfig
 
 RowName = Literal["scratch", "multimodal scratch", "TST-MAE", "TST-MM"]
-PresetName = Literal["auto", "cpu", "gpu"]
+PresetName = Literal["auto", "cpu", "gpu", "demo"]
 
 
 class SpecializeConfig(Config):
@@ -67,7 +68,10 @@ class SpecializeConfig(Config):
 
 
 def preset(name: PresetName = "auto") -> SpecializeConfig:
-    """The settings of one dial: `cpu` (nano, 128 px), `gpu` (small, 224 px), `auto` by what the machine has."""
+    """The settings of one dial: `cpu` (nano, 128 px), `gpu` (small, 224 px), `auto` by what the machine has.
+
+    `demo` is the smallest that shows the effect: nano at 96 px, short runs, three rows, one seed.
+    """
     if name == "auto":
         name = "gpu" if torch.cuda.is_available() else "cpu"
     jitter = JitterConfig(brightness=0.3, contrast=0.3, saturation=0.3, hue=0.05, gamma=0.8)
@@ -112,6 +116,17 @@ def preset(name: PresetName = "auto") -> SpecializeConfig:
                 optim=OptimConfig(lr=1e-3, batch_size=32, betas=(0.9, 0.999)),
             ),
             seeds=3,
+        )
+    if name == "demo":
+        views = ViewConfig(resolution=96, per_frame=12)
+        smaller = preset("cpu")
+        return smaller.replace(
+            tokenize={"views": views, "steps": 300},
+            pretrain={"views": views, "steps": 2000},
+            mae={"views": views, "steps": 2000},
+            finetune={"views": views, "epochs": 15, "validations": 5},
+            rows=("scratch", "TST-MAE", "TST-MM"),
+            seeds=1,
         )
     views = ViewConfig(resolution=224)
     pretraining = PretrainConfig(
@@ -235,22 +250,20 @@ def _stages(run: Run, spaces: Mapping[str, Space], config: SpecializeConfig, pre
             models.setdefault(row, []).append(folder)
     measured = spaces["evaluate"]
     frames = fingerprint(measured, measured.modalities())  # once: it looks at every file
-    results = {
+    evaluations = {
         row: [_evaluated(folder, measured, frames, config.predict, precision) for folder in folders]
         for row, folders in models.items()
     }
-    return _report(out, spaces, config, tokenizers, encoders, models, results, precision)
+    return _report(out, spaces, config, tokenizers, encoders, models, evaluations, precision)
 
 
-def _evaluated(
-    folder: Path, space: Space, frames: str, config: EvaluateConfig, precision: Precision
-) -> FrameConfusions:
-    """Confusions of one model, measured once for the same settings, model and frames (`fingerprint` of the space)."""
+def _evaluated(folder: Path, space: Space, frames: str, config: EvaluateConfig, precision: Precision) -> Path:
+    """Folder with the evaluation of one model, once for the same settings, model and `frames` (a fingerprint)."""
     key = digest(config.model_dump(mode="json"), read_json(folder / "done.json"), frames)
     path = folder / f"evaluate-{key}"
     if not (path / "scores.json").exists():
         evaluate(folder, space, path, config=config, precision=precision)
-    return FrameConfusions.load(path / "confusions.npz")
+    return path
 
 
 def _report(
@@ -260,9 +273,14 @@ def _report(
     tokenizers: Mapping[str, Path],
     encoders: Mapping[str, Path],
     models: Mapping[str, list[Path]],
-    results: Mapping[str, list[FrameConfusions]],
+    evaluations: Mapping[str, list[Path]],
     precision: Precision,
 ) -> Comparison:
+    results = {
+        row: [FrameConfusions.load(path / "confusions.npz") for path in paths] for row, paths in evaluations.items()
+    }
+    # As for the pictures: those of the first seed.
+    maps = {row: top_down.load(file) for row, paths in evaluations.items() if (file := paths[0] / "maps.npz").exists()}
     done = {row: [read_json(folder / "done.json") for folder in folders] for row, folders in models.items()}
     pretrained = {row: read_json(folder / "done.json") for row, folder in encoders.items()}
     score = f"best_val_{tasks()[config.finetune.task].metric}"
@@ -313,6 +331,7 @@ def _report(
             for name, folder in tokenizers.items()
         ],
         predictions=_pictures(spaces["evaluate"], models, config.predict, precision),
+        maps=maps,
         ignore=spaces["evaluate"].ignore_index,
         data=_facts(spaces),
         compute=[{**item, "device": device} for item in compute],  # type: ignore[typeddict-item]

@@ -13,7 +13,9 @@ from torch import Tensor
 
 from tst.config import Config
 from tst.errors import UserError
+from tst.evaluation import top_down
 from tst.evaluation.metrics import FrameConfusions
+from tst.evaluation.top_down import TopDownMaps
 from tst.files import write_json
 from tst.finetuning.transfer import load_model
 from tst.loop import Precision, make_fabric
@@ -109,7 +111,8 @@ def evaluate(
     config: EvaluateConfig = EvaluateConfig(),
     precision: Precision = "auto",
 ) -> FrameConfusions:
-    """Predict all frames of a labelled Space; with `out`, also write `confusions.npz` and `scores.json` there.
+    """Predict all frames of a labelled Space; with `out`, also write `confusions.npz` and `scores.json` there, and
+    `maps.npz` (where in the space it is right) if there are depth and poses.
 
     Logits are upsampled bilinearly to the size of the stored labels.
 
@@ -125,16 +128,22 @@ def evaluate(
             f"({', '.join(predictor.classes)}). Read both spaces with the same --classes."
         )
     rows = space.frames()
+    maps = TopDownMaps(space) if out is not None and TopDownMaps.possible(space) else None
 
     def masks() -> Iterator[tuple[str, str | None, np.ndarray, np.ndarray]]:
         for index, logits in predict_frames(predictor, space):
             walk, row = rows[index]
             truth = walk.read("semantic", row)
-            yield f"{walk.name}/{walk.ids[row]}", walk.frames["part"][row].as_py(), upsample(logits, truth.shape), truth
+            predicted = upsample(logits, truth.shape)
+            if maps is not None:
+                maps.add(walk, row, predicted == truth, truth != space.ignore_index)
+            yield f"{walk.name}/{walk.ids[row]}", walk.frames["part"][row].as_py(), predicted, truth
 
     result = FrameConfusions.from_masks(masks(), predictor.classes, space.ignore_index)
     if out is not None:
         result.save(Path(out) / "confusions.npz")
+        if maps is not None:
+            top_down.save(Path(out) / "maps.npz", maps.maps())
         write_json(Path(out) / "scores.json", scores(result))
     return result
 

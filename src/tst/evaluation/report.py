@@ -17,6 +17,7 @@ from PIL import Image
 from tst.errors import UserError
 from tst.evaluation import charts
 from tst.evaluation.comparison import Comparison, caveats, points, verdict
+from tst.evaluation.top_down import TopDown
 from tst.files import write_bytes
 
 MAX_BYTES = 8_000_000
@@ -92,6 +93,7 @@ def write_report(
     palette: np.ndarray | None = None,
     ignore: int = 255,
     data: Mapping[str, Any] | None = None,
+    maps: Mapping[str, Sequence[TopDown]] | None = None,
     compute: Sequence[Compute] = (),
     licences: Sequence[Licence] = (),
     provenance: Mapping[str, Any] | None = None,
@@ -110,6 +112,7 @@ def write_report(
         palette: (C, 3) uint8 colours of the classes.
         ignore: label of pixels that do not count.
         data: facts by name: spaces, frames, walks, modalities, size of the transfer set.
+        maps: for each model, where in the space it is right, one map a floor.
         compute: see `Compute`.
         licences: see `Licence`.
         provenance: facts by name: version, seed, config hash, command.
@@ -139,6 +142,7 @@ def write_report(
         "classes": _class_rows(comparison),
         "confusion": _confusion(comparison),
         "curves": [_curve(name, rows) for name, rows in (curves or {}).items() if rows],
+        "maps": _maps(maps or {}),
         "data": data or {},
         "compute": compute,
         "licences": licences,
@@ -316,6 +320,17 @@ def _pictures(
             }
         )
     return {"frames": frames, "legend": [i for i in range(len(colours)) if i in seen], "unlabelled": ignore in seen}
+
+
+def _maps(maps: Mapping[str, Sequence[TopDown]]) -> list[dict[str, Any]]:
+    """Floor by floor, the picture and the share of each model."""
+    floors: dict[str, list[tuple[str, float, str]]] = {}
+    for model, found in maps.items():
+        for item in found:
+            share = 100 * float(item.right.sum()) / max(int(item.total.sum()), 1)
+            picture = _photo(Image.fromarray(item.picture()), 640)
+            floors.setdefault(item.name, []).append((model, share, picture))
+    return [{"name": name, "models": models} for name, models in floors.items()]
 
 
 def _tokenizer(tokenizer: Tokenizer, side: int) -> dict[str, Any]:

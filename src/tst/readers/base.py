@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from tst.space.camera import Camera
 
@@ -30,9 +31,17 @@ class Frame:
 
 @dataclass
 class Recording:
-    """What a reader gives. `notes` says what was assumed or left out, for the provenance."""
+    """What a reader gives.
+
+    Attributes:
+        notes: what was assumed or left out, for the provenance.
+        sensors: what else was measured, by name (`imu`): tables with a column `time` in seconds of the frames' clock.
+        annotations: what else is known of the frames, by name (`boxes`, `captions`, `objects`): values for JSON.
+    """
 
     format: str
     source: Path
     frames: list[Frame]
     notes: dict[str, Any] = field(default_factory=dict)
+    sensors: dict[str, pa.Table] = field(default_factory=dict)
+    annotations: dict[str, Any] = field(default_factory=dict)

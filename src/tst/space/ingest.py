@@ -19,6 +19,7 @@ from PIL import Image
 
 import tst
 from tst.errors import UserError
+from tst.files import write_json
 from tst.progress import track
 from tst.space.camera import Camera
 from tst.space.folders import disk_full_is_told, locked, temporary_folder
@@ -68,6 +69,11 @@ def add_walk(
         walk = temporary / "walks" / name
         rows, notes = _write_frames(recording, walk, classes)
         pq.write_table(pa.Table.from_pylist(rows, FRAME_SCHEMA), walk / "frames.parquet")
+        for sensor, table in recording.sensors.items():
+            (walk / "sensors").mkdir(exist_ok=True)
+            pq.write_table(table, walk / "sensors" / f"{sensor}.parquet")
+        for kind, value in recording.annotations.items():
+            write_json(walk / "annotations" / f"{kind}.json", value)
         record = WalkRecord(
             format=recording.format,
             source=(recording.source if recording.source.is_dir() else recording.source.parent).resolve().name,
@@ -200,6 +206,8 @@ def _write_frame(frame: "Frame", walk: Path, classes: ClassList | None, notes: d
             size = _write_semantic(source, target, classes)
         elif modality == "instance":
             size = _write_instance(source, target)
+        elif modality == "normals":
+            size = _write_normals(source, target)
         else:
             continue
         check_aspect(source, modality, size, (height, width))
@@ -291,6 +299,14 @@ def _write_semantic(source: Path, target: Path, classes: ClassList | None) -> tu
         shutil.copyfile(source, target.with_name(target.name + ".png"))
     else:
         _save_png(target, np.where(array == ignore, IGNORE_INDEX, array).astype(np.uint8))
+    return array.shape[0], array.shape[1]
+
+
+def _write_normals(source: Path, target: Path) -> tuple[int, int]:
+    array, kind, mode = decode(source)
+    if mode != "RGB" or kind != "PNG":
+        raise UserError(f"{source}: is {kind}, {mode}; normals are 8-bit RGB PNGs. Write them as docs/spaces.md says.")
+    shutil.copyfile(source, target.with_name(target.name + ".png"))
     return array.shape[0], array.shape[1]
 
 
