@@ -10,7 +10,7 @@ help:
 	@echo "make demo    a house made here, a specialised model, a report (about 12 minutes)"
 	@echo "make test    run the tests"
 	@echo "make lint    ruff and mypy, warnings are errors"
-	@echo "make bench   speed of a pre-training step, its parts, and of the machine"
+	@echo "make bench   speed of a pre-training step and of the renderer, beside the machine's"
 	@echo "make format  let ruff mend what it can"
 
 setup: $(READY)
@@ -38,6 +38,8 @@ format: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/pretrain_step.py
+	$(BIN)/python benchmarks/render.py
 
 clean:
 	rm -rf $(VENV)
+	find src -name '*.nb[ic]' -delete

@@ -21,6 +21,7 @@ COLOURS: dict[RoomKind, tuple[int, int, int]] = {
 }
 WALL, GLASS, LINE, TEXT, THING = (60, 58, 56), (120, 190, 235), (120, 90, 60), (50, 50, 50), (150, 140, 130)
 MARGIN = 0.4  # metres around the house
+OVERHEAD = 1.9  # metres: what begins above is not drawn
 
 
 class Thing(Protocol):
@@ -40,7 +41,8 @@ class Thing(Protocol):
 def draw_plan(plan: Plan, things: Iterable[Thing] = (), width: int = 900) -> np.ndarray:
     """The plan seen from above, y up, with the kind and floor area of each room, uint8 (H, `width`, 3) sRGB.
 
-    `things` are drawn as rectangles with their categories.
+    `things` are drawn as rectangles, the lower first, with their categories where there is room for them; what hangs
+    overhead is left out.
     """
     sheet = _Sheet(plan, width)
     for room in plan.rooms:
@@ -51,8 +53,9 @@ def draw_plan(plan: Plan, things: Iterable[Thing] = (), width: int = 900) -> np.
         sheet.opening(opening, plan.thickness)
     for leaf in leaves(plan):
         sheet.leaf(leaf)
-    for thing in things:
-        sheet.thing(thing)
+    for thing in sorted(things, key=lambda thing: float(thing.bounds[0, 2])):
+        if thing.bounds[0, 2] < OVERHEAD:
+            sheet.thing(thing)
     for room in plan.rooms:
         sheet.label(plan, room.index)
     return np.asarray(sheet.image)
@@ -100,7 +103,9 @@ class _Sheet:
         corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
         self.draw.polygon(self.points(corners), outline=THING, fill=(238, 234, 228))
         middle = self.points(np.array([[(x0 + x1) / 2, (y0 + y1) / 2]]))[0]
-        self.draw.text(middle, thing.category, fill=THING, font=self.small, anchor="mm")
+        left, top, right, bottom = self.small.getbbox(thing.category)
+        if right - left < (x1 - x0) * self.scale and bottom - top < (y1 - y0) * self.scale:
+            self.draw.text(middle, thing.category, fill=THING, font=self.small, anchor="mm")
 
     def label(self, plan: Plan, index: int) -> None:
         room = plan.rooms[index]
