@@ -69,6 +69,8 @@ def appearance_of(materials: tuple[Material, ...]) -> Appearance:
         row["colour"] = linear_of(np.array(material.colour))
         for name in ("gloss", "opacity", "glow", "pane"):
             row[name] = getattr(material, name)
+        if material.pane:  # it shows the outside itself, and is what labels and depth see
+            row["opacity"] = 1
         row["texture"] = -1
         if material.texture is not None:
             pixels = material.texture.pixels

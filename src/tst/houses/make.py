@@ -210,12 +210,15 @@ def _chunks(frames: int) -> Iterable[np.ndarray]:
 
 
 def _baked(staging: Path, house: House, config: MakeConfig, threads: int) -> Path:
-    rays = config.rays or (48 if config.houses == 1 else 16)
+    # A home is looked at for long; of many houses each gives a few frames, and baking would take most of the time.
+    rays, spacing = (48, 0.25) if config.houses == 1 else (16, 0.4)
     folder = staging / f"scene-{house.config.seed}"
     if not folder.exists():
         temporary = folder.with_suffix(".tmp")
         shutil.rmtree(temporary, ignore_errors=True)
-        bake(house.scene(), rays=rays, seed=house.config.seed, threads=threads).save(temporary)
+        bake(house.scene(), rays=config.rays or rays, spacing=spacing, seed=house.config.seed, threads=threads).save(
+            temporary
+        )
         temporary.rename(folder)
     return folder
 

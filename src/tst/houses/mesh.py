@@ -37,7 +37,8 @@ class Material:
         gloss: strength of the mirror-like part, 0 (matt) to 1.
         opacity: below 0.95 the surface is seen through (glass, gauze); below 0.15 it is not drawn.
         glow: light that it gives off, as a multiple of its colour (a lamp shade: 1 to 4).
-        pane: a window pane: it shows the world outside in the direction one looks, and lets all light through.
+        pane: a window pane: it shows the world outside in the direction one looks, and lets all light through;
+            labels and depth are the pane's.
     """
 
     colour: Colour = (0.8, 0.8, 0.8)

@@ -216,7 +216,7 @@ class Style:
             door_frame=trim,
             window_frame=Material(self._colour("trim", rng), gloss=0.3),
             handle=self._drawn("metal", rng),
-            pane=Material((1, 1, 1), gloss=0.2, opacity=0.2, pane=True),
+            pane=Material((1, 1, 1), gloss=0.2, pane=True),
         )
 
     def _colour(self, palette: str, rng: np.random.Generator) -> Colour:
