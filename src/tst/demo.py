@@ -25,7 +25,7 @@ class DemoConfig(Config):
     """Unlabelled frames of the home."""
     evaluation_frames: PositiveInt = 150
     """Labelled frames of another walk in it, to measure on."""
-    transfer_houses: PositiveInt = 24
+    transfer_houses: PositiveInt = 16
     """Other houses, with other furniture and colours, where the labels come from."""
     transfer_frames: PositiveInt = 600
     """Labelled frames of them in all."""

@@ -14,7 +14,7 @@ from tst.evaluation import top_down
 from tst.evaluation.comparison import Comparison, compare
 from tst.evaluation.evaluate import EvaluateConfig, Predictor, evaluate, predict_frames, upsample
 from tst.evaluation.metrics import FrameConfusions
-from tst.evaluation.report import Prediction, even_indices, write_report
+from tst.evaluation.report import Licence, Prediction, even_indices, write_report
 from tst.files import digest, read_json
 from tst.finetuning.task import tasks
 from tst.finetuning.transfer import TransferConfig, transfer
@@ -118,12 +118,12 @@ def preset(name: PresetName = "auto") -> SpecializeConfig:
             seeds=3,
         )
     if name == "demo":
-        views = ViewConfig(resolution=96, per_frame=12)
+        views = ViewConfig(resolution=96, per_frame=8)
         smaller = preset("cpu")
         return smaller.replace(
             tokenize={"views": views, "steps": 300},
             pretrain={"views": views, "steps": 2000},
-            mae={"views": views, "steps": 2000},
+            mae={"views": views, "steps": 1400},
             finetune={"views": views, "epochs": 15, "validations": 5},
             rows=("scratch", "TST-MAE", "TST-MM"),
             seeds=1,
@@ -335,10 +335,7 @@ def _report(
         ignore=spaces["evaluate"].ignore_index,
         data=_facts(spaces),
         compute=[{**item, "device": device} for item in compute],  # type: ignore[typeddict-item]
-        licences=[
-            {"what": f"{role}: {item.name}", "licence": "not stated", "note": "data the user gave"}
-            for role, item in spaces.items()
-        ],
+        licences=[line for role, item in spaces.items() for line in _licences(role, item)],
         provenance={
             **code_version(),
             "config": digest(config.model_dump(mode="json")),
@@ -347,6 +344,24 @@ def _report(
         },
     )
     return comparison
+
+
+def _licences(role: str, space: Space) -> list[Licence]:
+    """Of a Space's data; for houses, whose furniture it shows."""
+    makers: dict[str, set[str]] = {}
+    for walk in space.walks.values():
+        for maker, models in walk.record.notes.get("furniture", {}).items():
+            makers.setdefault(maker, set()).update(models)
+    if not makers:
+        return [{"what": f"{role}: {space.name}", "licence": "not stated", "note": "data the user gave"}]
+    return [
+        {
+            "what": f"{role}: {space.name}",
+            "licence": maker.rpartition(", ")[2],
+            "note": f"{len(models)} models of furniture by {maker.rpartition(', ')[0]}",
+        }
+        for maker, models in sorted(makers.items())
+    ]
 
 
 def _facts(spaces: Mapping[str, Space]) -> dict[str, Any]:

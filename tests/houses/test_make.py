@@ -31,6 +31,14 @@ def test_it_has_every_modality_and_is_valid(space: Space) -> None:
     assert not list(space.path.parent.glob(".*")), "nothing is left behind"
 
 
+def test_whoever_made_the_furniture_is_named(space: Space) -> None:
+    walk = next(iter(space.walks.values()))
+    things = json.loads((walk.path / "annotations/objects.json").read_text())
+    named = walk.record.notes["furniture"]
+    assert list(named) == ["TST, Apache-2.0"]
+    assert named["TST, Apache-2.0"] == sorted({thing["name"] for thing in things})
+
+
 def test_depth_and_poses_put_the_floor_at_zero(space: Space) -> None:
     """Unprojected floor pixels lie in the plane z = 0, and their normals point up, in every frame."""
     walk = next(iter(space.walks.values()))

@@ -94,9 +94,12 @@ class House:
             distances.append(float(np.linalg.norm(nearest - point, axis=1).min()))
         return int(np.argmin(distances))
 
-    def attribution(self) -> dict[str, str]:
-        """Licence by creator, of every piece in the house."""
-        return {thing.piece.creator: thing.piece.licence for thing in self.things}
+    def attribution(self) -> dict[str, list[str]]:
+        """Names of the pieces in the house, by "creator, licence"."""
+        by: dict[str, set[str]] = {}
+        for thing in self.things:
+            by.setdefault(f"{thing.piece.creator}, {thing.piece.licence}", set()).add(thing.name)
+        return {key: sorted(by[key]) for key in sorted(by)}
 
     def scene(self) -> Scene:
         """All triangles with class and instance; structure first, numbered from 1."""
