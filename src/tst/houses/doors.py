@@ -10,6 +10,8 @@ LEAF = 0.04  # thickness of a leaf
 LINING = 0.03  # of the frame inside an opening, on both sides
 LANDING = 0.8  # depth of the floor kept free on both sides of a door, in door widths
 EPSILON = 1e-6
+PASSAGE = 0.62
+"""What must be left beside an open leaf to get past it, metres."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,12 +84,28 @@ def _cost(plan: Plan, leaf: Leaf, placed: list[Leaf]) -> float:
     for opening in plan.openings:
         if opening is not leaf.opening and opening.kind != "window":
             hits += 10.0 * (_overlap(leaf.swing, doorstep(opening, plan.thickness)) > EPSILON)
+    # In a corridor the leaf would leave too little to get past it.
+    hits += 30.0 * (_reach(room, leaf.opening) < leaf.width + PASSAGE)
     other = plan.rooms[next(k for k in leaf.opening.rooms if k != leaf.room)]
     into = 3.0 * (room.kind == "hall") + 1.0 * (room.area > other.area)
     axis = leaf.opening.axis
     ends = [w for w in room.walls if leaf.opening in w.openings]
     wall = sorted((ends[0].start[axis], ends[0].end[axis])) if ends else [0.0, 0.0]
     return hits + into + 0.5 * min(abs(leaf.hinge[axis] - wall[0]), abs(leaf.hinge[axis] - wall[1]))
+
+
+def _reach(room: Room, opening: Opening) -> float:
+    """Metres from a door to the wall across the room."""
+    across, middle = 1 - opening.axis, (opening.low + opening.high) / 2
+    distances = [
+        abs(wall.start[across] - opening.at)
+        for wall in room.walls
+        if wall.start[across] == wall.end[across]
+        and opening not in wall.openings
+        and min(wall.start[opening.axis], wall.end[opening.axis]) < middle
+        and max(wall.start[opening.axis], wall.end[opening.axis]) > middle
+    ]
+    return min((distance for distance in distances if distance > 0.3), default=np.inf)  # nearer: in the door's own line
 
 
 def _overlap(a: np.ndarray, b: np.ndarray) -> float:

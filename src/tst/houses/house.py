@@ -12,6 +12,7 @@ from pydantic import Field, NonNegativeInt
 from tst.config import Config
 from tst.errors import UserError
 from tst.houses.categories import CLASS_INDEX
+from tst.houses.free_space import STEP_OVER, FreeSpace
 from tst.houses.furnishing import furnish
 from tst.houses.furniture.builtin import BuiltinLibrary
 from tst.houses.furniture.piece import Library
@@ -26,6 +27,8 @@ from tst.houses.textures import panorama
 
 # Each part of a house has a stream of random numbers of its own, so that more furniture does not move the walls.
 PLAN, STYLE, FURNITURE, LIGHT, PERTURB = range(5)
+PASSAGE = 1.8
+"""Height that a person needs to pass, metres."""
 
 
 class HouseConfig(Config):
@@ -167,7 +170,8 @@ def build(config: HouseConfig, home: Path | None = None) -> House:
     placer = Placer(plan, library, keep_free(plan), config.generator(FURNITURE), first_instance=len(parts.parts) + 1)
     for room in plan.rooms:
         furnish(placer, room)
-    house = lit(House(config, plan, tuple(placer.things), parts, frozenset(), _OVERCAST), config.generator(LIGHT))
+    house = cleared(House(config, plan, tuple(placer.things), parts, frozenset(), _OVERCAST))
+    house = lit(house, config.generator(LIGHT))
     if config.perturbation is not None:
         house = perturbed(house, config.perturbation)
     return house
@@ -199,6 +203,49 @@ def _library(config: HouseConfig, builtin: BuiltinLibrary, home: Path | None) ->
     # What the libraries lack (they have no curtains, say) is still built in.
     lacking = builtin.categories() - installed.categories()
     return Mixed((installed, builtin.only(lacking)))
+
+
+def cleared(house: House) -> House:
+    """The house without the things that keep a person from some room.
+
+    The placer looks at one room on a coarse grid; now and then what it let pass leaves too narrow a gap by a door.
+    """
+    whole = house
+    groups = FreeSpace(house).reachable_rooms()
+    while groups and len(_most(groups)) < len(house.plan.rooms):
+        reached = _most(groups)
+        # Where the way is cut: the rooms that are not reached, and those they can be walked to from.
+        cut = {room for group in groups if group - reached for room in group} or set(range(len(house.plan.rooms)))
+        candidates = [
+            thing
+            for thing in sorted(house.things, key=lambda thing: float(np.prod(thing.piece.size[:2])))
+            if thing.room in cut
+            and thing.on is None
+            and thing.bounds[1, 2] > STEP_OVER
+            and thing.bounds[0, 2] < PASSAGE
+        ]
+        if not candidates:
+            return whole  # it is not the furniture
+        tried = [(thing, FreeSpace(_without(house, thing)).reachable_rooms()) for thing in candidates]
+        # The smallest that opens the way; if it takes several, the smallest of them all first.
+        thing, groups = next(((t, g) for t, g in tried if len(_most(g)) > len(reached)), tried[0])
+        house = _without(house, thing)
+    return house
+
+
+def _blocks(thing: Thing) -> bool:
+    """Whether a person has to go round it."""
+    return bool(thing.bounds[1, 2] > STEP_OVER and thing.bounds[0, 2] < PASSAGE)
+
+
+def _without(house: House, thing: Thing) -> House:
+    """The house without a thing and what stands on it."""
+    return replace(house, things=tuple(t for t in house.things if thing.instance not in (t.instance, t.on)))
+
+
+def _most(groups: list[set[int]]) -> set[int]:
+    """The most rooms that one can walk between."""
+    return max(groups, key=len)
 
 
 # Light
@@ -268,7 +315,7 @@ def perturbed(house: House, seed: int) -> House:
             if spot is None:
                 continue
             candidate = moved(thing, *spot, base.instance)
-            if _collides(candidate, things.values()):
+            if candidate.bounds[1, 2] > house.plan.height or _collides(candidate, things.values()):
                 continue
             things[thing.instance] = candidate
             break

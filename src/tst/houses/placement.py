@@ -169,8 +169,10 @@ class Placer:
         ]
         if not _apart(bounds, others, margin):
             return None
+        if bounds[1, 2] > self.plan.height + TOUCH:
+            return None
         if on is None:
-            if not inside(room, bounds[0, :2], bounds[1, :2]) or bounds[1, 2] > self.plan.height + TOUCH:
+            if not inside(room, bounds[0, :2], bounds[1, :2]):
                 return None
             if solid and bounds[0, 2] < 1.9:
                 if self._in_keep_free(bounds):
