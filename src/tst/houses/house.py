@@ -40,7 +40,7 @@ class HouseConfig(Config):
     area: float | None = None
     """Floor area in square metres, 20 to 250; drawn to suit the rooms if not given."""
     family: Family = "in"
-    """Styles and shapes of furniture: `in` and `out` share none, so that `out` is another distribution."""
+    """Styles and shapes of furniture: those of `out` are others, so that it is another distribution."""
     style: str | None = None
     """Name of a style; one of the family's is drawn if not given."""
     furniture: Literal["builtin", "sweethome", "mixed"] = "builtin"
