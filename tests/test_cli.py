@@ -24,6 +24,20 @@ OPTIONS = {
     "pretrain": ["--tokenizers", "--out", "--transfer", "--preset", "--objective", "--size", "--jitter.gamma"],
     "transfer": ["--out", "--encoder", "--preset", "--epochs", "--views.resolution", "--head-channels"],
     "evaluate": ["--out", "--preset", "--scale", "--batch-size"],
+    "demo": ["--out", "--seed", "--rooms", "--transfer-houses", "--specialize.pretrain.steps"],
+    "house make": [
+        "--seed",
+        "--house.family",
+        "--houses",
+        "--frames",
+        "--walk",
+        "--labels",
+        "--size",
+        "--faults.depth",
+    ],
+    "house view": ["--seed", "--rooms", "--frames", "--perturbation"],
+    "furniture add": ["LIBRARY"],
+    "furniture install": ["--help"],
     "specialize": [
         *("--transfer", "--evaluate", "--out", "--task", "--preset", "--seeds", "--rows"),
         *("--tokenize.steps", "--pretrain.steps", "--pretrain.optim.lr", "--finetune.epochs", "--predict.scale"),
@@ -55,7 +69,7 @@ def test_the_options_of_all_commands_are_tested() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_tells_every_option(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    text = help_of(capsys, name)
+    text = help_of(capsys, *name.split())
     assert f"tst {name}" in text
     for option in OPTIONS[name]:
         assert re.search(rf"(?<![\w.-]){re.escape(option)}(?![\w.-])", text), option

@@ -377,7 +377,7 @@ def _house_view(arguments: list[str]) -> Callable[..., None]:
 def _furniture_add(arguments: list[str]) -> Callable[..., None]:
     from tst.houses.furniture.sweethome import add_library
 
-    def command(library: Annotated[Path, tyro.conf.Positional]) -> None:
+    def command(library: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="LIBRARY")]) -> None:
         """Add the furniture of a Sweet Home 3D library; `tst house make --house.furniture mixed` then uses it.
 
         Args:
