@@ -52,9 +52,10 @@ def test_it_has_what_a_home_has(house: House) -> None:
 
 
 def test_small_things_stand_on_something(house: House) -> None:
+    by_instance = {thing.instance: thing for thing in house.things}
     for thing in house.things:
         if thing.on is not None:
-            base = house.by_instance[thing.on]
+            base = by_instance[thing.on]
             assert base.room == thing.room
             heights = [base.position[2] + support.z for support in base.piece.supports]
             heights.append(base.position[2] + base.piece.size[2])

@@ -5,8 +5,9 @@ from scenes import CAMERA, angles, plane, quantised, sphere
 
 from tst.errors import UserError
 from tst.modalities import MODALITIES
-from tst.modalities.normals import decode, encode, plane_normals, quantisation
+from tst.modalities.normals import plane_normals, quantisation
 from tst.space.camera import Camera
+from tst.space.normal_maps import decode, encode
 
 NORMALS = MODALITIES["normals"]
 

@@ -84,9 +84,7 @@ class TopDownMaps:
             return array[(v * array.shape[0]).astype(int), (u * array.shape[1]).astype(int)]
 
         z = pick(depth).astype(np.float64) / 1000
-        x = (u * camera.width - camera.cx) / camera.fx * z
-        y = (v * camera.height - camera.cy) / camera.fy * z
-        points = np.stack([x, y, z], -1) @ pose[:3, :3].T + pose[:3, 3]
+        points = camera.unproject(z) @ pose[:3, :3].T + pose[:3, 3]
         level = points @ self._axes.T
         keep = (z > 0) & pick(counts) & (level[..., 2] < pose[:3, 3] @ self._axes[2] + ABOVE_CAMERA)
         cells = np.floor(level[keep][:, :2] / CELL).astype(np.int64)

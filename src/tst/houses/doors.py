@@ -36,6 +36,12 @@ class Leaf:
     width: float
     swing: np.ndarray
 
+    @property
+    def end(self) -> np.ndarray:
+        """Where its free edge is, (2,)."""
+        direction = self.start + self.angle
+        return self.hinge + self.width * np.array([np.cos(direction), np.sin(direction)])
+
 
 def leaves(plan: Plan) -> list[Leaf]:
     """The leaves of all doors between rooms, in the order of `plan.openings`.

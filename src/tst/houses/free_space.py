@@ -10,11 +10,11 @@ import numpy as np
 from scipy import ndimage, sparse
 from scipy.sparse import csgraph
 
-from tst.houses.doors import Leaf, leaves
+from tst.houses.doors import doorstep, leaves
 
 if TYPE_CHECKING:
     from tst.houses.house import House
-    from tst.houses.plan import Opening, Plan
+    from tst.houses.plan import Plan
 
 CELL = 0.05
 STEP_OVER = 0.05
@@ -45,13 +45,13 @@ class FreeSpace:
         open_ = self.room != NOWHERE
         for opening in house.plan.openings:
             if opening.kind in ("door", "doorway"):
-                open_[self._cells(_opening_bounds(opening, house.plan.thickness))] = True
+                open_[self._cells(doorstep(opening, house.plan.thickness, depth=CELL))] = True
         for thing in house.things:
             low, high = thing.bounds
             if high[2] > STEP_OVER and low[2] < height:
                 open_[self._cells(np.stack([low[:2], high[:2]]))] = False
         for leaf in leaves(house.plan):
-            line = leaf.hinge + np.linspace(0, 1, 50)[:, None] * (leaf_end(leaf) - leaf.hinge)
+            line = leaf.hinge + np.linspace(0, 1, 50)[:, None] * (leaf.end - leaf.hinge)
             open_[tuple(((line - self.origin) / CELL).astype(int).T)] = False
         # Half a cell less: the transform measures between cell centres, but a blocked cell begins at its edge.
         distance = ndimage.distance_transform_edt(open_) * CELL - CELL / 2
@@ -165,21 +165,8 @@ class FreeSpace:
         return costs[:, ends], ways
 
 
-def leaf_end(leaf: Leaf) -> np.ndarray:
-    """Where the free edge of an open door's leaf is, (2,)."""
-    direction = leaf.start + leaf.angle
-    return leaf.hinge + leaf.width * np.array([np.cos(direction), np.sin(direction)])
-
-
 def _trace(before: np.ndarray, end: int) -> list[int]:
     way = [end]
     while before[way[-1]] >= 0:
         way.append(int(before[way[-1]]))
     return way[::-1]
-
-
-def _opening_bounds(opening: "Opening", thickness: float) -> np.ndarray:
-    """The floor of an opening (2, 2), a cell longer than the wall is thick so that it joins both rooms."""
-    across = thickness / 2 + CELL
-    low, high = [opening.low, opening.at - across], [opening.high, opening.at + across]
-    return np.array([low, high] if opening.axis == 0 else [low[::-1], high[::-1]])

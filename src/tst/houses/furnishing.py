@@ -153,7 +153,7 @@ def kitchen(placer: Placer, room: Room) -> None:
     units = ["refrigerator", "kitchen cabinet", "kitchen sink", "kitchen cabinet", "stove", "dishwasher"]
     units += ["kitchen cabinet"] * 3 + (["washing machine"] if placer.chance(0.4) else [])
     if placer.chance(0.5):
-        units = units[::-1][len(units) - 6 :] + units[6:]
+        units = units[5::-1] + units[6:]  # the other way round
     run: list[Thing] = []
     for wall in walls[:2]:
         run += counter(placer, room, wall, units)
@@ -382,9 +382,7 @@ def ceiling_lamp(placer: Placer, room: Room) -> None:
     )
     points = steps.reshape(-1, 2)
     points = points[room.contains(points)]
-    start, end = room.inner, np.roll(room.inner, -1, 0)
-    nearest = np.clip(points[:, None], np.minimum(start, end), np.maximum(start, end))
-    distance = np.linalg.norm(points[:, None] - nearest, axis=2).min(1)
+    distance = room.distance(points)
     middle = points[distance > distance.max() - 0.15].mean(0)
     placer.put(lamp, room, (*middle, placer.plan.height - lamp.size[2] - 0.001), 0.0, solid=False)
 

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +16,7 @@ from tst.houses.furnishing import furnish
 from tst.houses.furniture.builtin import BuiltinLibrary
 from tst.houses.furniture.piece import Library
 from tst.houses.mesh import Mesh, join
-from tst.houses.placement import Placer, Thing, moved, spot_on
+from tst.houses.placement import Placer, Thing, apart, spot_on
 from tst.houses.plan import Plan
 from tst.houses.planning import make_plan
 from tst.houses.scene import Lamp, Outside, Scene
@@ -73,11 +72,6 @@ class House:
     lamps_on: frozenset[int]
     outside: Outside
 
-    @cached_property
-    def by_instance(self) -> dict[int, Thing]:
-        """Things by their number."""
-        return {thing.instance: thing for thing in self.things}
-
     def room_names(self) -> list[str]:
         """A name for each room: its kind, numbered where there are several."""
         kinds = [room.kind for room in self.plan.rooms]
@@ -90,11 +84,9 @@ class House:
         """Index of the room that the point (2,) is in, or of the nearest (in a doorway)."""
         distances = []
         for room in self.plan.rooms:
-            if room.contains(np.asarray(point, float)):
+            if room.contains(point):
                 return room.index
-            start, end = room.inner, np.roll(room.inner, -1, 0)
-            nearest = np.clip(point, np.minimum(start, end), np.maximum(start, end))
-            distances.append(float(np.linalg.norm(nearest - point, axis=1).min()))
+            distances.append(float(room.distance(point)))
         return int(np.argmin(distances))
 
     def attribution(self) -> dict[str, list[str]]:
@@ -219,17 +211,15 @@ def cleared(house: House) -> House:
         candidates = [
             thing
             for thing in sorted(house.things, key=lambda thing: float(np.prod(thing.piece.size[:2])))
-            if thing.room in cut
-            and thing.on is None
-            and thing.bounds[1, 2] > STEP_OVER
-            and thing.bounds[0, 2] < PASSAGE
+            if thing.room in cut and thing.on is None and _blocks(thing)
         ]
         if not candidates:
             return whole  # it is not the furniture
-        tried = [(thing, FreeSpace(_without(house, thing)).reachable_rooms()) for thing in candidates]
         # The smallest that opens the way; if it takes several, the smallest of them all first.
-        thing, groups = next(((t, g) for t, g in tried if len(_most(g)) > len(reached)), tried[0])
-        house = _without(house, thing)
+        tried = (_without(house, thing) for thing in candidates)
+        opened = (other for other in tried if len(_most(FreeSpace(other).reachable_rooms())) > len(reached))
+        house = next(opened, _without(house, candidates[0]))
+        groups = FreeSpace(house).reachable_rooms()
     return house
 
 
@@ -293,8 +283,8 @@ def lit(house: House, rng: np.random.Generator) -> House:
 
 
 def perturbed(house: House, seed: int) -> House:
-    """The same house on another day: every small thing stands elsewhere on what it can stand on in its room, chairs
-    and toys have been moved, and the light is another; layout and assets stay (paper App. U).
+    """The same house on another day: every small thing stands elsewhere, on what it can stand on in its room, and
+    the light is another; layout and assets stay (paper App. U).
     """
     rng = np.random.default_rng([house.config.seed, PERTURB, seed])
     things = {thing.instance: thing for thing in house.things}
@@ -314,20 +304,12 @@ def perturbed(house: House, seed: int) -> House:
             spot = spot_on(thing.piece, base, support, rng, turn=0.8)
             if spot is None:
                 continue
-            candidate = moved(thing, *spot, base.instance)
-            if candidate.bounds[1, 2] > house.plan.height or _collides(candidate, things.values()):
+            position, yaw = spot
+            candidate = replace(thing, position=position, yaw=yaw, on=base.instance)
+            others = [t.bounds for t in things.values() if t.instance not in (thing.instance, base.instance)]
+            if candidate.bounds[1, 2] > house.plan.height or not apart(candidate.bounds, others):
                 continue
             things[thing.instance] = candidate
             break
     changed = replace(house, config=house.config.replace(perturbation=seed), things=tuple(things.values()))
     return lit(changed, rng)
-
-
-def _collides(candidate: Thing, things: Any) -> bool:
-    low, high = candidate.bounds
-    for other in things:
-        if other.instance in (candidate.instance, candidate.on):
-            continue
-        if (low < other.bounds[1] - 0.004).all() and (high > other.bounds[0] + 0.004).all():
-            return True
-    return False

@@ -104,16 +104,17 @@ def make(out: Path, config: MakeConfig = MakeConfig(), home: Path | None = None)
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         return _existing(out, made_from)
     houses = config.house_configs()
-    build(houses[0], home)  # impossible parameters are told before anything is written
+    first = build(houses[0], home)  # impossible parameters are told before anything is written
     staging = out.parent / f".{out.name}.{digest(made_from)}.making"
     with disk_full_is_told(out):
         (staging / "frames").mkdir(parents=True, exist_ok=True)
         walks = [_name(item, config) for item in houses]
         space = staging / "space"
         done = set(Space.open(space).walks) if (space / "space.json").exists() else set()
-        for walk in _rendered(staging, config, home, done):
-            _add(space, staging / "frames" / walk.house_name, walk, config, made_from)
-            shutil.rmtree(staging / "frames" / walk.house_name)
+        for walk in _rendered(staging, first, config, home, done):
+            folder = staging / "frames" / _name(walk.house.config, config)
+            _add(space, folder, walk, config, made_from)
+            shutil.rmtree(folder)
         assert sorted(Space.open(space).walks) == sorted(walks)
         contents = read_json(space / "space.json")
         write_json(space / "space.json", contents | {"name": out.resolve().name})
@@ -136,13 +137,7 @@ def _name(house: HouseConfig, config: MakeConfig) -> str:
 # Rendering: all houses, frame by frame over the processes
 
 
-@dataclass(frozen=True, eq=False)
-class _Rendered:
-    house_name: str
-    walked: Walked
-
-
-def _rendered(staging: Path, config: MakeConfig, home: Path | None, done: set[str]) -> Iterator[_Rendered]:
+def _rendered(staging: Path, first: House, config: MakeConfig, home: Path | None, done: set[str]) -> Iterator[Walked]:
     """Render house by house and yield each when its frames are all there."""
     todo = [
         (house, share)
@@ -152,27 +147,24 @@ def _rendered(staging: Path, config: MakeConfig, home: Path | None, done: set[st
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(PROCESSES, mp_context=context) as pool:
         try:
-            if config.houses == 1:
-                yield from _one_house(pool, staging, todo, config, home)
-            else:
+            if config.houses > 1:
                 yield from _many_houses(pool, staging, todo, config, home)
+            elif todo:
+                yield _one_house(pool, staging, first, config)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
 
 
-def _one_house(
-    pool: ProcessPoolExecutor, staging: Path, todo: list[tuple[HouseConfig, int]], config: MakeConfig, home: Path | None
-) -> Iterator[_Rendered]:
-    for house, share in todo:
-        name = _name(house, config)
-        walked = walk_in(build(house, home), share, config)
-        scene = _baked(staging, walked.house, config, threads=PROCESSES)
-        jobs = [_job(staging, name, scene, walked, part, config) for part in _chunks(share)]
-        futures = [pool.submit(render, job) for job in jobs]
-        for _ in track(_completed(futures, jobs), f"rendering {name}", share):
-            pass
-        yield _Rendered(name, walked)
+def _one_house(pool: ProcessPoolExecutor, staging: Path, house: House, config: MakeConfig) -> Walked:
+    name = _name(house.config, config)
+    walked = walk_in(house, config.frames, config)
+    scene = _baked(staging, house, config, threads=PROCESSES)
+    jobs = [_job(staging, name, scene, walked, part, config) for part in _chunks(config.frames)]
+    futures = [pool.submit(render, job) for job in jobs]
+    for _ in track(_completed(futures, jobs), f"rendering {name}", config.frames):
+        pass
+    return walked
 
 
 def _completed(futures: list[Any], jobs: list[Job]) -> Iterator[int]:
@@ -184,25 +176,23 @@ def _completed(futures: list[Any], jobs: list[Job]) -> Iterator[int]:
 
 def _many_houses(
     pool: ProcessPoolExecutor, staging: Path, todo: list[tuple[HouseConfig, int]], config: MakeConfig, home: Path | None
-) -> Iterator[_Rendered]:
-    futures = {pool.submit(whole_house, staging, house, share, config, home): (house, share) for house, share in todo}
+) -> Iterator[Walked]:
+    futures = [pool.submit(whole_house, staging, house, share, config, home) for house, share in todo]
     for future in track(as_completed(futures), "houses", len(futures)):
-        future.result()
-        house, share = futures[future]
-        # The walk is drawn again rather than sent between processes: the same seed gives the same.
-        yield _Rendered(_name(house, config), walk_in(build(house, home), share, config))
+        yield future.result()
 
 
-def whole_house(staging: Path, house: HouseConfig, share: int, config: MakeConfig, home: Path | None) -> None:
+def whole_house(staging: Path, house: HouseConfig, share: int, config: MakeConfig, home: Path | None) -> Walked:
     """Build, light and render one house in this process."""
     name = _name(house, config)
-    if all(frame_file(staging / "frames" / name, "rgb", number).exists() for number in range(share)):
-        return
     walked = walk_in(build(house, home), share, config)
+    if all(frame_file(staging / "frames" / name, "rgb", number).exists() for number in range(share)):
+        return walked
     scene = _baked(staging, walked.house, config, threads=1)
     for part in _chunks(share):
         render(_job(staging, name, scene, walked, part, config))
     shutil.rmtree(scene)
+    return walked
 
 
 def _chunks(frames: int) -> Iterable[np.ndarray]:
@@ -263,9 +253,8 @@ def _stored_classes(config: MakeConfig) -> np.ndarray:
 # Into the Space
 
 
-def _add(space: Path, folder: Path, rendered: _Rendered, config: MakeConfig, made_from: dict[str, Any]) -> None:
-    walked, camera = rendered.walked, camera_of(config)
-    house = walked.house
+def _add(space: Path, folder: Path, walked: Walked, config: MakeConfig, made_from: dict[str, Any]) -> None:
+    house, camera = walked.house, camera_of(config)
     names = house.room_names()
     parts = [names[house.room_at(pose[:2, 3])] for pose in walked.poses]
     modalities = [name for name in ("rgb", "depth", "normals", "semantic", "instance") if (folder / name).is_dir()]
@@ -290,7 +279,7 @@ def _add(space: Path, folder: Path, rendered: _Rendered, config: MakeConfig, mad
     )
     classes = ClassList(list(COMMON if config.classes == "common" else CLASSES)) if config.labels else None
     options = {"make": made_from, "house": house.config.model_dump(mode="json")}
-    add_walk(space, recording, rendered.house_name, classes, options)
+    add_walk(space, recording, folder.name, classes, options)
 
 
 def _annotations(walked: Walked, folder: Path, config: MakeConfig) -> dict[str, Any]:

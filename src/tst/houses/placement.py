@@ -6,7 +6,7 @@ Positions are in world axes. A thing turned by `yaw` radians (counter-clockwise 
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -158,7 +158,7 @@ class Placer:
         Args:
             on: what it stands on.
             at: what it may be pushed under: a chair's table.
-            solid: False for what one walks over or under (rugs, ceiling lamps): it blocks no way.
+            solid: False for what one walks under or past (ceiling lamps, curtains): it blocks no way.
             margin: metres of air that are wanted around it.
         """
         x, y, z = (float(v) for v in position)
@@ -167,7 +167,7 @@ class Placer:
         others = [
             box for instance, box in self._solid.items() if instance not in (on and on.instance, at and at.instance)
         ]
-        if not _apart(bounds, others, margin):
+        if not apart(bounds, others, margin):
             return None
         if bounds[1, 2] > self.plan.height + TOUCH:
             return None
@@ -179,26 +179,25 @@ class Placer:
                     return None
                 if bounds[0, 2] < 1.0 and not self._floors[room.index].stays_open(bounds):
                     return None
-        self._add(thing, solid and on is None and bounds[0, 2] < 1.0)
+        self._add(thing)
+        self._solid[thing.instance] = bounds
+        if solid and on is None and bounds[0, 2] < 1.0:
+            self._floors[room.index].block(bounds)
         return thing
 
     def lay(self, piece: Piece, room: Room, centre: np.ndarray, yaw: float) -> Thing | None:
         """Lay a rug on the floor: whatever stands there stands on it, only other rugs are in its way."""
         thing = Thing(self.next_instance, piece, room.index, (float(centre[0]), float(centre[1]), 0.001), yaw)
         bounds = thing.bounds
-        if not inside(room, bounds[0, :2], bounds[1, :2]) or not _apart(bounds, self._rugs):
+        if not inside(room, bounds[0, :2], bounds[1, :2]) or not apart(bounds, self._rugs):
             return None
         self._rugs.append(bounds)
-        self.things.append(thing)
-        self.next_instance += 1
+        self._add(thing)
         return thing
 
-    def _add(self, thing: Thing, blocks: bool) -> None:
+    def _add(self, thing: Thing) -> None:
         self.things.append(thing)
-        self._solid[thing.instance] = thing.bounds
         self.next_instance += 1
-        if blocks:
-            self._floors[thing.room].block(thing.bounds)
 
     def _in_keep_free(self, bounds: np.ndarray) -> bool:
         overlap = (bounds[0, :2] + TOUCH < self._keep_free[:, 1]) & (bounds[1, :2] - TOUCH > self._keep_free[:, 0])
@@ -296,7 +295,7 @@ class Placer:
         return self.put(piece, self.plan.rooms[base.room], position, angle, on=base)
 
 
-def _apart(bounds: np.ndarray, others: list[np.ndarray], margin: float = 0.0) -> bool:
+def apart(bounds: np.ndarray, others: list[np.ndarray], margin: float = 0.0) -> bool:
     """Whether a box overlaps none of the others, with `margin` metres of air around it."""
     if not others:
         return True
@@ -395,8 +394,3 @@ class _Floor:
             return False
         main = at_doors.pop() if at_doors else int(sizes[1:].argmax()) + 1
         return bool(sizes[main] >= self._enough)
-
-
-def moved(thing: Thing, position: tuple[float, float, float], yaw: float, on: int | None) -> Thing:
-    """The same thing elsewhere."""
-    return replace(thing, position=position, yaw=yaw, on=on)

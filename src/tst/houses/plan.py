@@ -99,6 +99,12 @@ class Room:
                 inside ^= (x < x0) & ((y >= min(y0, y1)) & (y < max(y0, y1)))
         return inside
 
+    def distance(self, points: np.ndarray) -> np.ndarray:
+        """Metres from points (..., 2) to the nearest wall, from either side of it, (...)."""
+        start, end = self.inner, np.roll(self.inner, -1, 0)
+        nearest = np.clip(points[..., None, :], np.minimum(start, end), np.maximum(start, end))
+        return np.linalg.norm(points[..., None, :] - nearest, axis=-1).min(-1)
+
 
 @dataclass(frozen=True, eq=False)
 class Plan:

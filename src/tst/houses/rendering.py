@@ -13,6 +13,7 @@ from tst.houses.faults import FaultConfig, Faults
 from tst.houses.light import BakedScene
 from tst.houses.renderer import Renderer, View
 from tst.space.camera import Camera
+from tst.space.normal_maps import encode
 
 MODALITIES = ("depth", "normals", "semantic", "instance", "rgb")
 """In the order they are written: a frame that has its RGB has everything."""
@@ -78,20 +79,17 @@ def render(job: Job) -> int:
 
 def stored(view: View, classes: np.ndarray) -> dict[str, np.ndarray]:
     """The view as a Space stores it (docs/spaces.md)."""
-    # Stored normals point with z towards the camera, which is -z in camera axes.
-    normals = np.rint((view.normals * np.array([1, 1, -1], np.float32) + 1) * 127.5).astype(np.uint8)
-    normals[(view.normals == 0).all(-1)] = 0
     return {
         "rgb": view.rgb,
         "depth": np.rint(np.minimum(view.depth, 65.535) * 1000).astype(np.uint16),
-        "normals": normals,
+        "normals": encode(view.normals),
         "semantic": classes[view.semantic],
         "instance": view.instance,
     }
 
 
 def write_image(path: Path, array: np.ndarray) -> None:
-    """Write an image in one go: whoever sees the file sees all of it."""
+    """Write an image in one go: whoever sees the file sees all of it. Not forced to disk: it can be rendered again."""
     options = [cv2.IMWRITE_JPEG_QUALITY, 95] if path.suffix == ".jpg" else [cv2.IMWRITE_PNG_COMPRESSION, 1]
     fine, data = cv2.imencode(path.suffix, array[..., ::-1] if array.ndim == 3 else array, options)
     assert fine, path

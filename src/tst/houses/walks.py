@@ -7,7 +7,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from tst.houses.doors import leaves
-from tst.houses.free_space import FreeSpace, leaf_end
+from tst.houses.free_space import FreeSpace
 from tst.houses.trajectory import Trajectory, look
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _obstacles(house: "House", room: "Room") -> np.ndarray:
     boxes = [thing.bounds for thing in house.things if thing.room == room.index]
     for leaf in leaves(house.plan):
         if leaf.room == room.index:
-            ends = np.stack([leaf.hinge, leaf_end(leaf)])
+            ends = np.stack([leaf.hinge, leaf.end])
             boxes.append(np.stack([[*ends.min(0), 0.0], [*ends.max(0), leaf.opening.head]]))
     return np.array(boxes).reshape(-1, 2, 3)
 

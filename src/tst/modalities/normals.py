@@ -24,6 +24,7 @@ from torch import Tensor
 
 from tst.errors import UserError
 from tst.modalities.base import Modality, mean_over_images
+from tst.space.normal_maps import encode
 
 if TYPE_CHECKING:
     from tst.space.camera import Camera
@@ -158,22 +159,6 @@ def _overlap(height: int, width: int, dy: int, dx: int) -> tuple[tuple[slice, sl
     to = slice(max(0, -dy), height - max(0, dy)), slice(max(0, -dx), width - max(0, dx))
     at = slice(max(0, dy), height - max(0, -dy)), slice(max(0, dx), width - max(0, -dx))
     return to, at
-
-
-def encode(normals: np.ndarray) -> np.ndarray:
-    """Outward unit normals in camera axes (0 = unknown) as uint8: R = +x right, G = +y down, B = towards the camera."""
-    towards = normals * np.array([1, 1, -1], np.float32)
-    stored = np.rint((towards + 1) * 127.5).clip(0, 255).astype(np.uint8)
-    stored[~normals.any(-1)] = 0
-    return stored
-
-
-def decode(stored: np.ndarray) -> np.ndarray:
-    """Outward unit normals in camera axes, float32, 0 where unknown: the inverse of `encode`."""
-    normals = (stored.astype(np.float32) / 127.5 - 1) * np.array([1, 1, -1], np.float32)
-    normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-6)
-    normals[~stored.any(-1)] = 0
-    return normals
 
 
 class Normals(Modality):

@@ -8,6 +8,9 @@ import numpy as np
 from tst.houses.furniture.builtin import piece
 from tst.houses.furniture.kitchen import tap
 from tst.houses.furniture.parts import (
+    CHROME,
+    DARK,
+    WHITE,
     bar_handle,
     cap,
     finished,
@@ -24,12 +27,6 @@ from tst.houses.furniture.parts import (
 from tst.houses.furniture.piece import Piece, Support
 from tst.houses.mesh import Material, Mesh, box, cylinder, grid, join, rounded_box
 from tst.houses.styles import Style
-
-WHITE = plain(0.95, 0.95, 0.94, gloss=0.5)
-
-CHROME = plain(0.75, 0.76, 0.78, gloss=0.8)
-
-DARK = plain(0.1, 0.1, 0.11)
 
 WATER = plain(0.72, 0.82, 0.84, gloss=0.7)
 

@@ -8,6 +8,8 @@ import numpy as np
 from tst.houses import textures
 from tst.houses.furniture.builtin import piece
 from tst.houses.furniture.parts import (
+    CHROME,
+    DARK,
     cap,
     finished,
     knob,
@@ -24,10 +26,6 @@ from tst.houses.mesh import Material, Mesh, ball, box, cylinder, grid, join, qua
 from tst.houses.styles import Style
 
 BLACK = plain(0.06, 0.06, 0.065, gloss=0.2)
-
-DARK = plain(0.1, 0.1, 0.11)
-
-CHROME = plain(0.75, 0.76, 0.78, gloss=0.8)
 
 REFLECTION = plain(0.80, 0.84, 0.86, gloss=0.95)
 

@@ -7,6 +7,9 @@ import numpy as np
 from tst.houses import textures
 from tst.houses.furniture.builtin import piece
 from tst.houses.furniture.parts import (
+    CHROME,
+    DARK,
+    WHITE,
     arc,
     cap,
     darker,
@@ -24,12 +27,6 @@ from tst.houses.furniture.parts import (
 from tst.houses.furniture.piece import Piece
 from tst.houses.mesh import Material, Mesh, box, cylinder, grid, quad, rounded_box
 from tst.houses.styles import Style
-
-WHITE = plain(0.95, 0.95, 0.94, gloss=0.5)
-
-CHROME = plain(0.75, 0.76, 0.78, gloss=0.8)
-
-DARK = plain(0.1, 0.1, 0.11)
 
 KRAFT = plain(0.70, 0.54, 0.36)
 

@@ -220,3 +220,8 @@ def plain(
 ) -> Material:
     """A material of one colour."""
     return Material((red, green, blue), gloss=gloss, glow=glow, opacity=opacity)
+
+
+WHITE = plain(0.95, 0.95, 0.94, gloss=0.5)
+CHROME = plain(0.75, 0.76, 0.78, gloss=0.8)
+DARK = plain(0.1, 0.1, 0.11)
