@@ -1,6 +1,10 @@
 """Readers of capture formats, one file each, and the stage `read` that makes Spaces with them.
 
-A reader is a module of this folder with a function `read(source, ...) -> Recording`; its format is the module's name.
+A reader is a module of this folder with two functions; its format is the module's name.
+
+- `read(source, ...) -> Recording`; what it takes beside the source are the format's own options on the command line.
+- `recognise(source) -> str | None`: what of the source says that it is of this format ("rgb.mp4 and odometry.csv"), or
+  None. Looks at names only, and never fails.
 """
 
 import importlib
@@ -8,7 +12,7 @@ import inspect
 import pkgutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tst.errors import UserError
 from tst.files import read_json
@@ -16,12 +20,23 @@ from tst.readers.base import Frame, Recording
 from tst.space.ingest import ClassList, add_walk
 from tst.space.space import Space
 
-__all__ = ["READERS", "Frame", "Recording", "read"]
+__all__ = ["READERS", "Frame", "Recording", "read", "recognised"]
 
-READERS: dict[str, Callable[..., Recording]] = {}
-for _module in pkgutil.iter_modules(__path__):
-    if _module.name != "base":
-        READERS[_module.name] = importlib.import_module(f"{__name__}.{_module.name}").read
+MODULES = {m.name: importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)}
+READERS: dict[str, Callable[..., Recording]] = {name: module.read for name, module in MODULES.items() if name != "base"}
+
+
+class Recognised(NamedTuple):
+    """A format that a source may be of, and what of it says so."""
+
+    format: str
+    reason: str
+
+
+def recognised(source: str | Path) -> list[Recognised]:
+    """The formats that `source` may be of."""
+    found = [(name, MODULES[name].recognise(Path(source))) for name in READERS]
+    return [Recognised(name, reason) for name, reason in found if reason]
 
 
 def read(

@@ -12,6 +12,14 @@ DEFAULT_FOV = 60.0
 SPLITS = ("train", "val", "test")
 
 
+def recognise(source: Path) -> str | None:
+    """A folder images/ and one of masks or depth, or split.csv."""
+    for name in ("semantic", "depth", "split.csv"):
+        if (source / "images").is_dir() and (source / name).exists() and not (source / "transforms.json").exists():
+            return f"images/ and {name}"
+    return None
+
+
 def read(source: Path, fov: float | None = None, focal: float | None = None) -> Recording:
     """Read a labelled folder. Files belong together by their names without the extension.
 

@@ -9,14 +9,19 @@ import numpy as np
 from tst.errors import UserError
 from tst.files import read_json
 from tst.readers.base import Frame, Recording
-from tst.space import images
+from tst.space import images, poses
 from tst.space.camera import Camera
 
 FILES = {"depth": "depth_file_path", "semantic": "semantic_file_path", "instance": "instance_file_path"}
 DISTORTION = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
 NOT_PINHOLE = ("FISHEYE", "EQUIRECT", "OMNI", "ORTHO")
-OPENGL_TO_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])  # camera y and z change sign; the world stays as it is
-RIGID_TOLERANCE = 1e-3
+
+
+def recognise(source: Path) -> str | None:
+    """A transforms.json."""
+    if source.name == "transforms.json" or (source / "transforms.json").is_file():
+        return "transforms.json"
+    return None
 
 
 def read(source: Path) -> Recording:
@@ -124,21 +129,4 @@ def _camera(values: dict[str, Any], image: Path, where: str) -> Camera:
 
 def _pose(entry: dict[str, Any], where: str) -> np.ndarray:
     """Camera-to-world, OpenCV camera axes, from the frame's OpenGL one."""
-    try:
-        matrix = np.array(entry.get("transform_matrix"), dtype=np.float64)
-    except (TypeError, ValueError):
-        matrix = np.empty(0)
-    remedy = "Correct the pose, or remove the frame."
-    if matrix.shape == (3, 4):
-        matrix = np.vstack([matrix, [0.0, 0.0, 0.0, 1.0]])
-    if matrix.shape != (4, 4):
-        raise UserError(f"{where}: transform_matrix is not 4x4 numbers. {remedy}")
-    if not np.isfinite(matrix).all():
-        raise UserError(f"{where}: transform_matrix has a value that is not finite. {remedy}")
-    rotation = matrix[:3, :3]
-    error = np.abs(rotation.T @ rotation - np.eye(3)).max()
-    if error > RIGID_TOLERANCE or np.abs(matrix[3] - [0, 0, 0, 1]).max() > RIGID_TOLERANCE:
-        raise UserError(f"{where}: transform_matrix is not rigid (scaled or skewed by {error:.3g}). {remedy}")
-    if np.linalg.det(rotation) < 0:
-        raise UserError(f"{where}: transform_matrix is mirrored (determinant -1). {remedy}")
-    return matrix @ OPENGL_TO_OPENCV
+    return poses.checked(entry.get("transform_matrix"), f"{where}: transform_matrix") @ poses.OPENGL_TO_OPENCV
