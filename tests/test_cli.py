@@ -16,7 +16,7 @@ from tst.specialization import SpecializeConfig, preset
 
 MODULE = importlib.import_module("tst.specialization")  # `tst.specialize` itself may be the function
 OPTIONS = {
-    "read": ["--walk", "--classes", "--fov", "--focal"],
+    "read": ["--walk", "--classes", "--frames", "--keep", "--short-side", "--confidence"],
     "info": ["--check"],
     "show": ["--out", "--frames"],
     "derive": ["--modalities"],
@@ -220,3 +220,8 @@ def test_errors_of_a_stage_reach_the_user_as_they_are(
     assert ended.value.code == 1
     expected = "tst specialize: runs/home: holds a run with other settings. Choose another --out.\n"
     assert capsys.readouterr().err == expected
+
+
+def test_a_format_has_its_own_options(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--focal" in help_of(capsys, "read", "labelled")
+    assert "--focal" not in help_of(capsys, "read", "nerfstudio")

@@ -1,12 +1,14 @@
 """The command line: one command a stage, its options made from the stage's own types and docstrings."""
 
+import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 import tyro
 
+from tst.config import Config
 from tst.errors import UserError
 
 # name: (function of this module that returns the command, one line of help). Commands import what they need when they
@@ -94,9 +96,12 @@ Preset = Literal["auto", "cpu", "gpu", "demo"]
 
 
 def _read(arguments: list[str]) -> Callable[..., None]:
-    from tst.readers import READERS, read
+    from tst.readers import MODULES, READERS, only_format, read
+    from tst.space.choosing import ReadConfig
 
-    formats: Any = Literal[tuple(READERS)]
+    named = arguments[0] if arguments and arguments[0] in READERS else "auto"
+    formats: Any = Literal[("auto", *READERS)]
+    own: Any = _own_options(MODULES[named].read) if named in READERS else Config
 
     def command(
         format: Annotated[formats, tyro.conf.Positional],
@@ -104,24 +109,49 @@ def _read(arguments: list[str]) -> Callable[..., None]:
         space: Space_,
         walk: str | None = None,
         classes: Path | None = None,
-        fov: float | None = None,
-        focal: float | None = None,
+        options: Annotated[own, tyro.conf.arg(name="")] = own(),
+        config: Annotated[ReadConfig, tyro.conf.arg(name="")] = ReadConfig(),
     ) -> None:
         """Read a capture into a Space: a new one, or a further walk of one that exists.
 
+        Formats have options of their own: `tst read FORMAT --help` tells them. docs/captures tells how to record.
+
         Args:
-            format: Format of the capture.
+            format: Format of the capture; auto finds it out.
             source: The capture.
             space: Folder of the Space.
-            walk: Name of the walk; by default that of the source folder.
+            walk: Name of the walk; by default that of the source.
             classes: JSON with the class names; needed for labels.
-            fov: Horizontal field of view in degrees, for formats that do not say.
-            focal: Focal length in pixels instead.
+            options: Options of the format.
+            config: Which frames are kept, and how.
         """
-        made = read(format, source, space, walk=walk, classes=classes, fov=fov, focal=focal)
+        if format == "auto":
+            found = only_format(source)
+            format = found.format
+            print(f"{source}: {found.format} ({found.reason})")
+        own_options = options.model_dump()
+        made = read(format, source, space, walk=walk, classes=classes, config=config, **own_options)
         print(f"{made.path}: {len(made)} frames, {', '.join(made.modalities())}")
+        newest = made.walks[max(made.walks, key=lambda name: made.walks[name].record.date)]
+        if lost := newest.dropped():
+            print(f"{len(lost)} frames were left out; `tst info {made.path}` tells why")
 
     return command
+
+
+def _own_options(function: Callable[..., Any]) -> Any:
+    """A Config of what a reader takes beside the source, with the help of its docstring."""
+    from docstring_parser import parse
+    from pydantic import Field, create_model
+
+    said = {item.arg_name: item.description for item in parse(function.__doc__ or "").params}
+    hints = get_type_hints(function)
+    fields: dict[str, Any] = {
+        name: (hints[name], Field(item.default, description=(said.get(name) or "").replace("\n", " ")))
+        for name, item in inspect.signature(function).parameters.items()
+        if name != "source"
+    }
+    return create_model("OptionsConfig", __base__=Config, **fields)
 
 
 def _info(arguments: list[str]) -> Callable[..., None]:

@@ -10,7 +10,7 @@ from tst.errors import UserError
 from tst.modalities import MODALITIES, Modality
 
 pytestmark = pytest.mark.parametrize("name", MODALITIES)
-UNKNOWN = {"depth": 0, "normals": 0, "semantic": 255, "instance": 0}
+UNKNOWN = {"depth": 0, "normals": 0, "semantic": 255, "instance": 0, "confidence": 0}
 
 
 def example(modality: Modality, seed: int = 0, height: int = 24, width: int = 32) -> np.ndarray:

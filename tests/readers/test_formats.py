@@ -4,7 +4,6 @@ import random
 import re
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 from scene import FAULTS, Scene, assert_one_room
 from writers import WRITERS, Dropped
@@ -63,7 +62,7 @@ def test_damaged(name: str, what: str, tmp_path: Path) -> None:
     options = getattr(WRITERS[name], "OPTIONS", {})
     if isinstance(outcome, Dropped):
         (walk,) = read(name, source, tmp_path / "space", **options).walks.values()
-        reasons = pq.read_table(walk.path / "dropped.parquet")["reason"].to_pylist()
+        reasons = [reason for _, reason in walk.dropped()]
         assert len(reasons) == outcome.number and len(walk) == 6 - outcome.number
         for reason in reasons:
             assert re.search(outcome.reason, reason), reason

@@ -9,15 +9,18 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from captures import CLASSES, ROOM, look, render
+from captures import CLASSES, ROOM, render
+from captures import look as pose_at
 from tst.errors import UserError
 from tst.readers import READERS, read
-from tst.space import Space, ingest
+from tst.space import Space
+from tst.space.choosing import look, sharpness
 
 Writer = Callable[..., Path]
 
@@ -58,7 +61,7 @@ def test_axes_points_of_all_frames_lie_on_the_room(nerfstudio_walk: Writer, tmp_
         camera, pose = walk.camera(index), walk.pose(index)
         assert camera is not None and pose is not None
         points = camera.unproject(walk.read("depth", index) / 1000) @ pose[:3, :3].T + pose[:3, 3]
-        truth = render(look([2 + 0.1 * index, 1.4, 2.5 - 0.1 * index], 30.0 * index, -8.0), 48, 40)["points"]
+        truth = render(pose_at([2 + 0.1 * index, 1.4, 2.5 - 0.1 * index], 30.0 * index, -8.0), 48, 40)["points"]
         assert np.abs(points - truth).max() < 0.01
         to_face = np.minimum(np.abs(points), np.abs(points - ROOM)).min(-1)
         assert to_face.max() < 0.01
@@ -134,9 +137,9 @@ def test_grey_and_alpha_images_become_rgb(labelled_folder: Writer, tmp_path: Pat
 
 
 def test_sharpness_falls_with_blur(nerfstudio_walk: Writer) -> None:
-    sharp = render(look([2, 1.4, 2.5], 0, 0), 96, 80)["rgb"]
+    sharp = render(pose_at([2, 1.4, 2.5], 0, 0), 96, 80)["rgb"]
     blurred = np.asarray(Image.fromarray(sharp).resize((24, 20)).resize((96, 80)))
-    assert 0 < ingest.sharpness(blurred) < ingest.sharpness(sharp) / 2
+    assert 0 < sharpness(blurred) < sharpness(sharp) / 2
 
 
 def test_provenance_holds_no_path_of_the_machine(nerfstudio_walk: Writer, tmp_path: Path) -> None:
@@ -180,7 +183,9 @@ def test_class_lists_must_agree(labelled_folder: Writer, tmp_path: Path) -> None
         read("labelled", labelled_folder("more2"), tmp_path / "plain")
 
 
-def test_disk_full_leaves_nothing(nerfstudio_walk: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_no_space_and_the_same_command_goes_on(
+    nerfstudio_walk: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source, written = nerfstudio_walk(), []
 
     def copy(source: Path, target: Path) -> None:
@@ -190,11 +195,12 @@ def test_disk_full_leaves_nothing(nerfstudio_walk: Writer, tmp_path: Path, monke
         target.write_bytes(source.read_bytes())
 
     with monkeypatch.context() as patch:
-        patch.setattr("tst.space.ingest.shutil.copyfile", copy)
+        patch.setattr("tst.space.frame_files.shutil.copyfile", copy)
         with pytest.raises(UserError, match="disk is full"):
             read("nerfstudio", source, tmp_path / "home")
-    assert [path.name for path in tmp_path.iterdir()] == ["captures"]
-    assert len(read("nerfstudio", source, tmp_path / "home")) == 6  # the same command again
+    assert not (tmp_path / "home").exists()
+    assert len(read("nerfstudio", source, tmp_path / "home")) == 6
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["captures", "home"]
 
 
 def test_failure_while_publishing_takes_the_walk_back(
@@ -212,35 +218,68 @@ def test_failure_while_publishing_takes_the_walk_back(
         with pytest.raises(UserError, match="disk is full"):
             read("nerfstudio", tuesday, tmp_path / "home")
     assert tree(tmp_path / "home") == before
+    assert len(read("nerfstudio", tuesday, tmp_path / "home")) == 12
     assert sorted(path.name for path in tmp_path.iterdir()) == ["captures", "home"]
 
 
-def test_interrupt_leaves_nothing(nerfstudio_walk: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = nerfstudio_walk()
-
-    def interrupt(*_: object) -> float:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("tst.space.ingest.sharpness", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        read("nerfstudio", source, tmp_path / "home")
-    assert [path.name for path in tmp_path.iterdir()] == ["captures"]
-
-
-def test_remains_of_a_killed_read_are_swept(nerfstudio_walk: Writer, tmp_path: Path) -> None:
-    source = nerfstudio_walk()
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, "kill"])
+def test_an_interrupted_read_goes_on_and_gives_the_same(nerfstudio_walk: Writer, tmp_path: Path, stop: Any) -> None:
+    source = nerfstudio_walk(frames=30)
     script = (
         "import os, sys, tst.readers, tst.space.ingest as i\n"
-        "i.sharpness = lambda rgb: os.kill(os.getpid(), 9)\n"
+        "def stop(frame, *rest, go=i.store):\n"
+        "    if frame.id == '0020': "
+        + ("os.kill(os.getpid(), 9)" if stop == "kill" else "raise KeyboardInterrupt")
+        + "\n"
+        "    return go(frame, *rest)\n"
+        "i.store = stop\n"
         "tst.readers.read('nerfstudio', sys.argv[1], sys.argv[2])"
     )
-    killed = subprocess.run([sys.executable, "-c", script, source, tmp_path / "home"], check=False)
-    assert killed.returncode == -9
+    stopped = subprocess.run(
+        [sys.executable, "-c", script, source, tmp_path / "home"], check=False, capture_output=True
+    )
+    assert stopped.returncode != 0
     (remains,) = (path for path in tmp_path.iterdir() if path.name.startswith(".home."))
     assert not (tmp_path / "home").exists()
-    os.utime(remains, (time.time() - 3600,) * 2)
-    read("nerfstudio", source, tmp_path / "home")
+    done = len((remains / "journal.jsonl").read_text().splitlines())
+    assert 0 < done <= 20
+    with (remains / "journal.jsonl").open("a") as journal:
+        journal.write('{"row": {"id": "00')  # a kill in the middle of a line
+    looked = []
+
+    def count(rgb: np.ndarray) -> Any:
+        looked.append(rgb)
+        return look(rgb)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tst.space.ingest.look", count)
+        read("nerfstudio", source, tmp_path / "home")
+    assert len(looked) == 30 - done
     assert sorted(path.name for path in tmp_path.iterdir()) == ["captures", "home"]
+    read("nerfstudio", source, tmp_path / "other")
+    assert tree(tmp_path / "home" / "walks") == tree(tmp_path / "other" / "walks")
+
+
+def test_a_read_that_runs_already_is_told(nerfstudio_walk: Writer, tmp_path: Path) -> None:
+    source = nerfstudio_walk()
+
+    def again(rgb: np.ndarray) -> Any:
+        with pytest.raises(UserError, match="running already"):
+            read("nerfstudio", source, tmp_path / "home")
+        return look(rgb)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tst.space.ingest.look", again)
+        read("nerfstudio", source, tmp_path / "home")
+
+
+def test_remains_of_an_abandoned_read_are_swept(nerfstudio_walk: Writer, tmp_path: Path) -> None:
+    source = nerfstudio_walk()
+    for name, age in (("old", 2 * 86400), ("young", 600)):
+        (tmp_path / f".home.{name}.reading").mkdir()
+        os.utime(tmp_path / f".home.{name}.reading", (time.time() - age,) * 2)
+    read("nerfstudio", source, tmp_path / "home")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".home.young.reading", "captures", "home"]
 
 
 def test_cut_off_walk_is_told(nerfstudio_walk: Writer, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from tst.errors import UserError
 from tst.files import read_json
 from tst.readers.base import Frame, Recording
+from tst.space.choosing import ReadConfig
 from tst.space.ingest import ClassList, add_walk
 from tst.space.space import Space
 
@@ -24,6 +25,10 @@ __all__ = ["READERS", "Frame", "Recording", "read", "recognised"]
 
 MODULES = {m.name: importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)}
 READERS: dict[str, Callable[..., Recording]] = {name: module.read for name, module in MODULES.items() if name != "base"}
+
+
+GENERIC_NAMES = ("transforms.json", "metadata", "metadata.json")
+"""Files that stand for the folder they are in."""
 
 
 class Recognised(NamedTuple):
@@ -46,43 +51,74 @@ def read(
     *,
     walk: str | None = None,
     classes: str | Path | None = None,
-    fov: float | None = None,
-    focal: float | None = None,
+    config: ReadConfig = ReadConfig(),
+    **options: Any,
 ) -> Space:
     """Read a capture into a Space: a new one, or a further walk of one that exists.
 
-    Nothing appears in `space` before the whole walk has been read and checked, and nothing there is overwritten.
+    Nothing appears in `space` before the whole walk has been read and checked, and nothing there is overwritten. An
+    interrupted read goes on from where it was when it is started again with the same settings.
 
     Args:
-        format: the capture's format, one of READERS.
+        format: the capture's format, one of READERS, or "auto".
         source: the capture.
         space: folder of the Space.
-        walk: name of the walk; by default that of the source folder.
+        walk: name of the walk; by default that of the source.
         classes: JSON with "classes" (names in order of their index) and "ignore_index"; by default the source's
             own classes.json, if it has one.
-        fov: horizontal field of view in degrees, for formats that do not say.
-        focal: focal length in pixels instead.
+        config: which frames are kept, and how they are stored.
+        options: the format's own (see its reader); those that are None are left out.
 
     Raises:
         UserError: the capture is damaged or does not fit the Space; names the file and the remedy.
     """
-    if format not in READERS:
-        raise UserError(f"{format}: no such capture format. Use one of: {', '.join(READERS)}.")
     source, space = Path(source), Path(space)
     if not source.exists():
         raise UserError(f"{source}: not found. Check the path.")
-    options: dict[str, Any] = {k: v for k, v in {"fov": fov, "focal": focal}.items() if v is not None}
+    if format == "auto":
+        format = only_format(source).format
+    if format not in READERS:
+        raise UserError(f"{format}: no such capture format. Use one of: auto, {', '.join(READERS)}.")
+    options = {name: value for name, value in options.items() if value is not None}
     for option in options:
         if option not in inspect.signature(READERS[format]).parameters:
-            raise UserError(f"--{option}: a {format} capture has its own intrinsics. Leave the option out.")
+            why = "has its own intrinsics" if option in ("fov", "focal") else "has no such option"
+            raise UserError(f"--{option.replace('_', '-')}: a {format} capture {why}. Leave the option out.")
     recording = READERS[format](source, **options)
+    if not recording.frames:
+        raise UserError(f"{source}: holds no usable frames. Record or export the walk again.")
     folder = source if source.is_dir() else source.parent
     if classes is None and (folder / "classes.json").is_file():
         classes = folder / "classes.json"
-    class_list = None if classes is None else load_classes(Path(classes))
+    class_list = ClassList(recording.classes) if recording.classes else None
     if classes is not None:
+        class_list = load_classes(Path(classes))
         options["classes"] = Path(classes).name
-    return add_walk(space, recording, walk or folder.resolve().name, class_list, options)
+    used = config.model_dump(exclude_defaults=True)
+    return add_walk(space, recording, walk or source_name(source), class_list, {**options, **used}, config)
+
+
+def source_name(source: Path) -> str:
+    """What a capture is called: its folder's name, or its file's without the suffix."""
+    source = source.resolve()
+    if source.is_dir():
+        return source.name
+    return source.parent.name if source.name in GENERIC_NAMES else source.stem
+
+
+def only_format(source: Path) -> Recognised:
+    """The one format that `source` is of.
+
+    Raises:
+        UserError: none or several are.
+    """
+    found = recognised(source)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UserError(f"{source}: is of no format that tst knows. Name one of: {', '.join(READERS)}.")
+    named = "; ".join(f"{name} ({reason})" for name, reason in found)
+    raise UserError(f"{source}: may be of several formats: {named}. Name one instead of auto.")
 
 
 def load_classes(path: Path) -> ClassList:

@@ -92,6 +92,7 @@ class Recording:
         up: the world's upward direction, (3,), where the format defines it: images are then stored upright.
         continuous: a recording at a camera's rate: still, blurred, dark and damaged frames are dropped unless the
             user says otherwise. False: frames that someone has chosen; all are kept, and a damaged one is an error.
+        classes: names of the classes in `semantic`, in order of their index, where the format defines them; 255: none.
         full_confidence: the value of `confidence` that means sure; 0 means not at all.
     """
 
@@ -104,4 +105,5 @@ class Recording:
     dropped: list[Dropped] = field(default_factory=list)
     up: tuple[float, float, float] | None = None
     continuous: bool = False
+    classes: list[str] | None = None
     full_confidence: int = 255

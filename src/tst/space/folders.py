@@ -4,9 +4,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import secrets
-import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,30 +32,3 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-@contextlib.contextmanager
-def temporary_folder(parent: Path, name: str) -> Iterator[Path]:
-    """A hidden folder beside the result, removed at the end unless it was renamed away.
-
-    Its owner holds its lock, so one without a living owner (a kill, a power cut) is known and swept here.
-    """
-    parent.mkdir(parents=True, exist_ok=True)
-    for stale in parent.glob(f".{name}.*.reading"):
-        with contextlib.suppress(OSError):
-            handle = os.open(stale, os.O_RDONLY)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if time.time() - stale.stat().st_mtime > 60:  # younger: its owner may be about to lock it
-                    shutil.rmtree(stale, ignore_errors=True)
-            finally:
-                os.close(handle)
-    folder = parent / f".{name}.{secrets.token_hex(4)}.reading"
-    folder.mkdir()
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield folder
-    finally:
-        os.close(handle)
-        shutil.rmtree(folder, ignore_errors=True)

@@ -1,5 +1,6 @@
-"""Decoding image files strictly: a damaged file is an error, never a grey picture."""
+"""Decoding images strictly: a damaged one is an error, never a grey picture."""
 
+import io
 import zlib
 from pathlib import Path
 
@@ -9,29 +10,37 @@ from PIL import Image
 from tst.errors import UserError
 
 DAMAGED = (OSError, ValueError, SyntaxError, EOFError, zlib.error, Image.DecompressionBombError)
+ORIENTATION_TAG = 0x0112
 
 
-def decode(path: Path) -> tuple[np.ndarray, str, str]:
-    """Decode all of `path`: its array, its format ("PNG", "JPEG", ...) and its Pillow mode ("RGB", "L", "I;16", ...).
+def decode(source: Path | bytes, where: str | None = None, turned: bool = False) -> tuple[np.ndarray, str, str]:
+    """Decode all of an image: its array, its format ("PNG", "JPEG", ...) and its Pillow mode ("RGB", "L", "I;16", ...).
 
     A palette image ("P") gives its indices.
+
+    Args:
+        source: a file, or its bytes.
+        where: what to call bytes in messages.
+        turned: the caller follows the EXIF tag that rotates an image by itself.
 
     Raises:
         UserError: missing, truncated or otherwise damaged, or rotated only by an EXIF tag (which some programs
             follow and some do not, so that intrinsics and masks would no longer fit).
     """
+    where = where or str(source)
     try:
-        with Image.open(path) as image:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
             image.load()
-            rotation = image.getexif().get(0x0112, 1)
+            rotation = image.getexif().get(ORIENTATION_TAG, 1)
             array, kind, mode = np.asarray(image), str(image.format), image.mode
     except FileNotFoundError:
-        raise UserError(f"{path}: not found. Restore the file, or remove its frame.") from None
+        raise UserError(f"{where}: not found. Restore the file, or remove its frame.") from None
     except DAMAGED as error:
-        raise UserError(f"{path}: not a whole image ({error}). Restore the file, or remove its frame.") from None
-    if rotation not in (0, 1):
+        reason = str(error).replace("\n", " ") if not isinstance(source, bytes) else type(error).__name__
+        raise UserError(f"{where}: not a whole image ({reason}). Restore the file, or remove its frame.") from None
+    if rotation not in (0, 1) and not turned:
         raise UserError(
-            f"{path}: is rotated by an EXIF tag (orientation {rotation}). Rotate the pixels, for example with "
+            f"{where}: is rotated by an EXIF tag (orientation {rotation}). Rotate the pixels, for example with "
             "`mogrify -auto-orient`."
         )
     return array, kind, mode

@@ -1,49 +1,50 @@
-"""Writing a recording into a Space: every file decoded and checked, and the walk published in one rename."""
+"""Reading a recording into a Space: frames chosen, decoded, checked and stored; the walk published in one rename."""
 
 import errno
 import os
 import re
-import shutil
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
 
 import tst
 from tst.errors import UserError
-from tst.files import write_json
+from tst.files import digest, write_json
 from tst.progress import track
-from tst.space.camera import Camera
-from tst.space.folders import disk_full_is_told, locked, temporary_folder
-from tst.space.images import DAMAGED, decode
-from tst.space.space import FRAME_SCHEMA, IGNORE_INDEX, Space, SpaceFile, WalkRecord, check_aspect, check_labels
+from tst.space import orientation
+from tst.space.choosing import Group, Judge, Look, ReadConfig, groups, look
+from tst.space.folders import disk_full_is_told, locked
+from tst.space.frame_files import ClassList, Picture, Storing, rgb_picture, store
+from tst.space.partial import Partial, partial_walk
+from tst.space.space import DROPPED_SCHEMA, FRAME_SCHEMA, Space, SpaceFile, WalkRecord
 
 if TYPE_CHECKING:
     from tst.readers.base import Frame, Recording
 
-SHARPNESS_SIDE = 256
+__all__ = ["ClassList", "add_walk"]
+
 WORKERS = min(2, os.cpu_count() or 1)
-IMAGE_SUFFIXES = {"JPEG": ".jpg", "PNG": ".png"}
-
-
-@dataclass(frozen=True)
-class ClassList:
-    """Names of classes in order of their index, and the label that means none of them in the source's masks."""
-
-    names: list[str]
-    ignore_index: int = IGNORE_INDEX
+AHEAD = 2 * WORKERS
+"""Groups of frames that are decoded while earlier ones are being written: bounds the memory."""
+HOPELESS = 0.5
+"""Share of damaged frames beyond which the recording is refused."""
 
 
 def add_walk(
-    path: Path, recording: "Recording", name: str, classes: ClassList | None, options: dict[str, Any]
+    path: Path,
+    recording: "Recording",
+    name: str,
+    classes: ClassList | None,
+    options: dict[str, Any],
+    config: ReadConfig = ReadConfig(),
 ) -> Space:
     """Write `recording` as the walk `name` of the Space at `path`, which is made if there is none.
 
@@ -62,13 +63,26 @@ def add_walk(
     if existing is not None:
         _check_free(existing, name)
     names = _agreed_classes(existing, recording, classes)
-    if len({tuple(sorted(frame.files)) for frame in recording.frames}) > 1:
-        _refuse_uneven(recording)
-
-    with disk_full_is_told(path), temporary_folder(path.parent, path.name) as temporary:
-        walk = temporary / "walks" / name
-        rows, notes = _write_frames(recording, walk, classes)
+    recording, uneven = _even(recording, config)
+    with (
+        disk_full_is_told(path),
+        partial_walk(path.parent, path.name, _key(recording, name, classes, options, config)) as partial,
+    ):
+        space = partial.folder / "space"
+        walk = space / "walks" / name
+        rows, dropped, notes = _write_frames(recording, walk, classes, config, partial)
+        dropped = sorted([*recording.dropped, *uneven, *dropped], key=lambda item: (item[1] is None, item[1], item[0]))
+        if not rows:
+            reasons = Counter(reason.split(" (")[0] for _, _, reason in dropped).most_common(1)
+            raise UserError(
+                f"{recording.source}: no frame is left"
+                + (f" ({reasons[0][1]} of {len(dropped)}: {reasons[0][0]})" if reasons else "")
+                + ". Keep every frame with --keep all, or record again."
+            )
         pq.write_table(pa.Table.from_pylist(rows, FRAME_SCHEMA), walk / "frames.parquet")
+        if dropped:
+            columns = dict(zip(DROPPED_SCHEMA.names, map(list, zip(*dropped, strict=True)), strict=True))
+            pq.write_table(pa.table(columns, DROPPED_SCHEMA), walk / "dropped.parquet")
         for sensor, table in recording.sensors.items():
             (walk / "sensors").mkdir(exist_ok=True)
             pq.write_table(table, walk / "sensors" / f"{sensor}.parquet")
@@ -76,20 +90,20 @@ def add_walk(
             write_json(walk / "annotations" / f"{kind}.json", value)
         record = WalkRecord(
             format=recording.format,
-            source=(recording.source if recording.source.is_dir() else recording.source.parent).resolve().name,
+            source=recording.source.resolve().name,
             date=datetime.now(UTC).isoformat(timespec="seconds"),
             tst_version=tst.__version__,
             frames=len(rows),
-            modalities=list(recording.frames[0].files),
+            modalities=[m for m in recording.frames[0].files if any((walk / m).iterdir())],
             options=options,
             notes={**recording.notes, **notes},
         )
         if existing is None:
             contents = SpaceFile(name=path.resolve().name, classes=names)
             _enter(contents, name, record)
-            contents.save(temporary / "space.json")
-            Space.open(temporary)
-            _publish_space(temporary, path, name)
+            contents.save(space / "space.json")
+            Space.open(space)
+            _publish_space(space, path, name)
         else:
             _publish_walk(walk, path, name, record, names)
     return Space.open(path)
@@ -157,165 +171,203 @@ def _agreed_classes(space: Space | None, recording: "Recording", classes: ClassL
     return classes.names
 
 
-def _refuse_uneven(recording: "Recording") -> None:
-    every = list(dict.fromkeys(modality for frame in recording.frames for modality in frame.files))
-    for modality in every:
-        without = [frame.id for frame in recording.frames if modality not in frame.files]
-        if without:
-            raise UserError(
-                f"{recording.source}: {len(without)} of {len(recording.frames)} frames have no {modality} "
-                f"(first: {without[0]}). Add it, or remove those frames."
-            )
+def _key(
+    recording: "Recording", name: str, classes: ClassList | None, options: dict[str, Any], config: ReadConfig
+) -> str:
+    """What an interrupted read must have in common with one that goes on from it."""
+    status = recording.source.stat()
+    return digest(
+        *(str(recording.source.resolve()), status.st_mtime_ns, status.st_size, recording.format, name),
+        *(tst.__version__, options, config.model_dump(), None if classes is None else classes.names),
+        [(frame.id, frame.time) for frame in recording.frames],
+    )
+
+
+def _even(recording: "Recording", config: ReadConfig) -> tuple["Recording", list[tuple[str, float | None, str]]]:
+    """The recording with the same modalities in every frame, and what had to be left out.
+
+    Raises:
+        UserError: frames of a chosen set lack a modality; a modality of one must be there for all.
+    """
+    counts = Counter(modality for frame in recording.frames for modality in frame.files)
+    total = len(recording.frames)
+    if all(count == total for count in counts.values()):
+        return recording, []
+    if not config.chooses(recording.continuous):
+        for modality, count in counts.items():
+            if count < total:
+                first = next(frame.id for frame in recording.frames if modality not in frame.files)
+                raise UserError(
+                    f"{recording.source}: {total - count} of {total} frames have no {modality} "
+                    f"(first: {first}). Add it, or remove those frames."
+                )
+    wanted = [modality for modality, count in counts.items() if count > total / 2]
+    frames, dropped = [], []
+    for frame in recording.frames:
+        missing = [modality for modality in wanted if modality not in frame.files]
+        if missing:
+            dropped.append((frame.id, frame.time, f"has no {' and no '.join(missing)}"))
+        else:
+            frames.append(replace(frame, files={modality: frame.files[modality] for modality in wanted}))
+    rare = sorted(set(counts) - set(wanted))
+    notes = {**recording.notes, **({"left out": f"{', '.join(rare)}: most frames have none"} if rare else {})}
+    return replace(recording, frames=frames, notes=notes), dropped
+
+
+class _Candidate(NamedTuple):
+    """A frame that has been looked at; `problem` if it is damaged."""
+
+    number: int
+    rgb: Picture | None
+    look: Look | None
+    loaded: dict[str, Any]
+    problem: UserError | None
 
 
 def _write_frames(
-    recording: "Recording", walk: Path, classes: ClassList | None
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Write every file of the recording under `walk`; the rows of frames.parquet, and notes."""
-    for modality in recording.frames[0].files:
-        (walk / modality).mkdir(parents=True)
-    notes: dict[str, Any] = {}
-    write = partial(_write_frame, walk=walk, classes=classes, notes=notes)
-    with ThreadPoolExecutor(WORKERS) as pool:  # Pillow and OpenCV release the interpreter's lock
-        results = pool.map(write, recording.frames)
+    recording: "Recording", walk: Path, classes: ClassList | None, config: ReadConfig, partial: Partial
+) -> tuple[list[dict[str, Any]], list[tuple[str, float | None, str]], dict[str, Any]]:
+    """Write the chosen frames under `walk`; the rows of frames.parquet and of dropped.parquet, and notes."""
+    frames = recording.frames
+    for modality in frames[0].files if frames else ():
+        (walk / modality).mkdir(parents=True, exist_ok=True)
+    chooses = config.chooses(recording.continuous)
+    to = Storing(walk, config, classes, recording.full_confidence, {})
+    every = groups(frames, config, recording.continuous)
+    judge = Judge(config, chooses, all(frame.pose is not None for frame in frames))
+    done = partial.done[: len(every)]
+    for entry in done:
+        to.notes.update(entry["notes"])
+        if entry["look"]:
+            judge.remember(Look(*entry["look"]))
+    steps = _Steps(recording, every[len(done) :], judge, to, strict=not chooses)
+    entries = list(done)
+    damaged = sum(reason.startswith("damaged") for entry in entries for _, reason in entry["dropped"])
+    with ThreadPoolExecutor(WORKERS) as pool:  # Pillow, OpenCV and FFmpeg release the interpreter's lock
         try:
-            rows = list(track(results, f"reading {walk.name}", len(recording.frames)))
+            for entry in track(steps.run(pool), f"reading {walk.name}", len(every) - len(done)):
+                partial.add(entry)
+                entries.append(entry)
+                damaged += sum(reason.startswith("damaged") for _, reason in entry["dropped"])
+                if damaged > max(HOPELESS * len(frames), 1):
+                    assert steps.first_problem is not None
+                    raise steps.first_problem
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    return rows, notes
+    rows = [entry["row"] for entry in entries if entry["row"] is not None]
+    dropped = [(frames[i].id, frames[i].time, reason) for entry in entries for i, reason in entry["dropped"]]
+    return rows, dropped, to.notes
 
 
-def _write_frame(frame: "Frame", walk: Path, classes: ClassList | None, notes: dict[str, Any]) -> dict[str, Any]:
-    rgb = _write_rgb(frame.files["rgb"], walk / "rgb" / frame.id)
-    height, width = rgb.shape[:2]
-    camera = frame.camera
-    if camera is not None and (camera.width, camera.height) != (width, height):
-        if abs(camera.width * height - width * camera.height) > 0.01 * width * camera.height:
-            raise UserError(
-                f"{frame.files['rgb']}: is {width}x{height} and its intrinsics are for {camera.width}x{camera.height}. "
-                "Restore the image at that size, or correct w and h."
-            )
-        notes["intrinsics scaled"] = f"from {camera.width}x{camera.height} to the images' {width}x{height}"
-        camera = camera.resized(width, height)
-    for modality, source in frame.files.items():
-        target = walk / modality / frame.id
-        if modality == "depth":
-            size = _write_depth(source, target, frame.depth_scale, notes)
-        elif modality == "semantic":
-            size = _write_semantic(source, target, classes)
-        elif modality == "instance":
-            size = _write_instance(source, target)
-        elif modality == "normals":
-            size = _write_normals(source, target)
-        else:
-            continue
-        check_aspect(source, modality, size, (height, width))
-    return {
-        "id": frame.id,
-        "time": frame.time,
-        "width": width,
-        "height": height,
-        **_intrinsics(camera),
-        "pose": None if frame.pose is None else frame.pose.ravel().tolist(),
-        "sharpness": sharpness(rgb),
-        "part": frame.part,
-        "split": frame.split,
-    }
+class _Steps:
+    """The way of groups of frames through decoding, judging and writing.
 
+    What must be decoded in order (videos) is decoded by the calling thread, everything else by the pool; judging goes
+    in order, since what is usual in the recording decides on blur.
+    """
 
-def _intrinsics(camera: Camera | None) -> dict[str, float | None]:
-    return {name: None if camera is None else getattr(camera, name) for name in ("fx", "fy", "cx", "cy")}
+    def __init__(self, recording: "Recording", every: list[Group], judge: Judge, to: Storing, strict: bool):
+        self._frames, self._groups, self._judge, self._to, self._strict = recording.frames, every, judge, to, strict
+        self._turns = _turns(recording)
+        self.first_problem: UserError | None = None
 
+    def run(self, pool: ThreadPoolExecutor) -> Iterator[dict[str, Any]]:
+        """A journal entry for each group, in order."""
+        looking: deque[tuple[Group, Future[list[_Candidate]]]] = deque()
+        writing: deque[tuple[Future[dict[str, Any]] | dict[str, Any]]] = deque()
 
-def sharpness(rgb: np.ndarray) -> float:
-    """Variance of the Laplacian of the grey image at short side 256: low for a blurred frame. `rgb` uint8 HxWx3."""
-    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
-    scale = SHARPNESS_SIDE / min(grey.shape)
-    size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
-    grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    return float(cv2.Laplacian(grey, cv2.CV_32F).var())
+        def finished() -> dict[str, Any]:
+            (entry,) = writing.popleft()
+            return entry.result() if isinstance(entry, Future) else entry
 
+        for group in self._groups:
+            ordered = [self._in_order(self._frames[index]) for index in group.candidates]
+            looking.append((group, pool.submit(self._look, group, ordered)))
+            if len(looking) >= AHEAD:
+                writing.append((self._judged(*looking.popleft(), pool),))
+            while writing and (len(writing) >= AHEAD or _is_done(*writing[0])):
+                yield finished()
+        while looking:
+            writing.append((self._judged(*looking.popleft(), pool),))
+        while writing:
+            yield finished()
 
-def _write_rgb(source: Path, target: Path) -> np.ndarray:
-    """Copy, or convert to PNG what is not plain 8-bit RGB in a PNG or a JPEG; the pixels, uint8 HxWx3."""
-    array, kind, mode = decode(source)
-    if mode == "RGB" and kind in IMAGE_SUFFIXES:
-        shutil.copyfile(source, target.with_name(target.name + IMAGE_SUFFIXES[kind]))
-        return array
-    if mode not in ("RGB", "RGBA", "L", "LA", "P", "CMYK"):
-        raise UserError(f"{source}: pixels are {mode}, not 8-bit colour. Convert it to 8-bit RGB.")
-    with Image.open(source) as image:
-        array = np.asarray(image.convert("RGB"))
-    _save_png(target, array)
-    return array
+    def _in_order(self, frame: "Frame") -> dict[str, Any]:
+        """What of a frame must be loaded by this thread: arrays, bytes, or the error instead."""
+        loaded: dict[str, Any] = {}
+        for modality, source in frame.files.items():
+            if not isinstance(source, Path) and source.in_order:
+                try:
+                    loaded[modality] = source.load(self._to.config.short_side)
+                except UserError as error:
+                    loaded[modality] = error
+        return loaded
 
+    def _look(self, group: Group, ordered: list[dict[str, Any]]) -> list[_Candidate]:
+        result = []
+        for index, loaded in zip(group.candidates, ordered, strict=True):
+            frame = self._frames[index]
+            source = frame.files["rgb"]
+            where = str(source) if isinstance(source, Path) else source.where
+            try:
+                for value in loaded.values():
+                    if isinstance(value, UserError):
+                        raise value
+                rgb = rgb_picture(loaded.get("rgb", source), where, frame, self._to.config)
+                result.append(_Candidate(index, rgb, look(rgb.array), loaded, None))
+            except UserError as error:
+                result.append(_Candidate(index, None, None, loaded, error))
+        return result
 
-def _save_png(target: Path, array: np.ndarray) -> None:
-    Image.fromarray(array).save(target.with_name(target.name + ".png"), compress_level=3)
+    def _judged(
+        self, group: Group, future: "Future[list[_Candidate]]", pool: ThreadPoolExecutor
+    ) -> "Future[dict[str, Any]] | dict[str, Any]":
+        candidates = future.result()
+        dropped = list(group.left_out)
+        for item in candidates:
+            if item.problem is not None:
+                dropped.append((item.number, self._damaged(item.problem)))
+        whole = [item for item in candidates if item.problem is None]
+        best, reasons = self._judge.decide([item.look for item in whole if item.look is not None])
+        others = [item for k, item in enumerate(whole) if k != best]
+        dropped += [(item.number, reason) for item, reason in zip(others, reasons, strict=True)]
+        entry: dict[str, Any] = {"row": None, "look": None, "dropped": sorted(dropped), "notes": {}}
+        return entry if best is None else pool.submit(self._store, whole[best], entry)
 
-
-def _one_channel(source: Path, what: str) -> tuple[np.ndarray, bool, str]:
-    """Decode one-channel values: the array, whether the file may be copied as it is, and its Pillow mode."""
-    if source.suffix == ".npy":
+    def _store(self, item: _Candidate, entry: dict[str, Any]) -> dict[str, Any]:
+        assert item.rgb is not None and item.look is not None
+        to = replace(self._to, notes={})
         try:
-            array, kind, mode = np.load(source, allow_pickle=False), "NPY", "F"
-        except DAMAGED as error:
-            raise UserError(f"{source}: not a whole array ({error}). Restore the file, or remove its frame.") from None
-        array = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
-    else:
-        array, kind, mode = decode(source)
-    if array.ndim != 2 or kind == "JPEG" or array.dtype.kind not in "uif":
-        detail = f"{kind}, {mode}, {array.shape[2] if array.ndim == 3 else 1} channels"
-        raise UserError(f"{source}: is {detail}; {what} needs one channel without loss. Write it as a PNG of numbers.")
-    return array, kind == "PNG", mode
+            row = store(self._frames[item.number], item.rgb, item.loaded, self._turns[item.number], to)
+        except UserError as error:
+            entry["dropped"] = sorted([*entry["dropped"], (item.number, self._damaged(error))])
+            for modality in self._frames[item.number].files:
+                for path in (to.walk / modality).glob(f"{self._frames[item.number].id}.*"):
+                    path.unlink()
+            return entry
+        entry.update(row={**row, "sharpness": item.look.sharpness}, look=list(item.look), notes=to.notes)
+        self._to.notes.update(to.notes)
+        return entry
+
+    def _damaged(self, error: UserError) -> str:
+        self.first_problem = self.first_problem or error
+        if self._strict:
+            raise error
+        return f"damaged: {error}"
 
 
-def _write_depth(source: Path, target: Path, scale: float, notes: dict[str, Any]) -> tuple[int, int]:
-    array, is_png, mode = _one_channel(source, "depth")
-    if array.dtype == np.uint8:
-        raise UserError(f"{source}: depth has 8 bits. Write it as a 16-bit PNG in millimetres.")
-    if is_png and scale == 1 and mode.startswith("I;16"):
-        shutil.copyfile(source, target.with_name(target.name + ".png"))
-        return array.shape[0], array.shape[1]
-    millimetres = np.nan_to_num(array.astype(np.float64) * scale, nan=0.0, posinf=np.inf, neginf=0.0)
-    far = millimetres > np.iinfo(np.uint16).max
-    if far.any():
-        notes["depth"] = "values beyond 65.535 m, the most that is stored, were set to unknown"
-    millimetres[far | (millimetres < 0)] = 0
-    _save_png(target, np.rint(millimetres).astype(np.uint16))
-    return array.shape[0], array.shape[1]
+def _is_done(entry: "Future[dict[str, Any]] | dict[str, Any]") -> bool:
+    return not isinstance(entry, Future) or entry.done()
 
 
-def _write_semantic(source: Path, target: Path, classes: ClassList | None) -> tuple[int, int]:
-    array, is_png, mode = _one_channel(source, "semantic")
-    if array.dtype.kind == "f" or array.min() < 0 or array.max() > IGNORE_INDEX:
-        raise UserError(f"{source}: has label {array.max()}; labels are whole numbers from 0 to 255. Correct the mask.")
-    ignore = IGNORE_INDEX
-    if classes is not None:
-        check_labels(source, array, len(classes.names), classes.ignore_index)
-        ignore = classes.ignore_index
-    if is_png and mode == "L" and ignore == IGNORE_INDEX:
-        shutil.copyfile(source, target.with_name(target.name + ".png"))
-    else:
-        _save_png(target, np.where(array == ignore, IGNORE_INDEX, array).astype(np.uint8))
-    return array.shape[0], array.shape[1]
-
-
-def _write_normals(source: Path, target: Path) -> tuple[int, int]:
-    array, kind, mode = decode(source)
-    if mode != "RGB" or kind != "PNG":
-        raise UserError(f"{source}: is {kind}, {mode}; normals are 8-bit RGB PNGs. Write them as docs/spaces.md says.")
-    shutil.copyfile(source, target.with_name(target.name + ".png"))
-    return array.shape[0], array.shape[1]
-
-
-def _write_instance(source: Path, target: Path) -> tuple[int, int]:
-    array, is_png, mode = _one_channel(source, "instance")
-    if array.dtype.kind == "f" or array.min() < 0 or array.max() > np.iinfo(np.uint16).max:
-        raise UserError(f"{source}: instance numbers are whole, from 0 to 65535. Number the instances again.")
-    if is_png and mode.startswith("I;16"):
-        shutil.copyfile(source, target.with_name(target.name + ".png"))
-    else:
-        _save_png(target, array.astype(np.uint16))
-    return array.shape[0], array.shape[1]
+def _turns(recording: "Recording") -> list[int]:
+    """Quarter turns clockwise of every frame."""
+    up = None if recording.up is None else np.array(recording.up, float)
+    result: list[int] = []
+    before: int | None = None
+    for frame in recording.frames:
+        if up is not None and frame.pose is not None:
+            before = orientation.quarter_turns(frame.pose, up, before)
+        result.append(frame.turns if up is None or frame.pose is None or before is None else before)
+    return result

@@ -37,8 +37,12 @@ FRAME_SCHEMA = pa.schema(
         ("sharpness", pa.float32()),
         ("part", pa.string()),
         ("split", pa.string()),
+        ("turns", pa.int8()),
     ]
 )
+LATER_COLUMNS = {"turns"}
+"""Columns that Spaces made by earlier versions lack: null there."""
+DROPPED_SCHEMA = pa.schema([("id", pa.string()), ("time", pa.float64()), ("reason", pa.string())])
 
 
 class WalkRecord(BaseModel):
@@ -173,6 +177,18 @@ class Walk:
     @cached_property
     def _columns(self) -> dict[str, list[Any]]:
         return self.frames.to_pydict()
+
+    def dropped(self) -> list[tuple[str, str]]:
+        """(id, reason) of the source's frames that are not in the walk."""
+        path = self.path / "dropped.parquet"
+        if not path.is_file():
+            return []
+        try:
+            table = pq.read_table(path, columns=["id", "reason"])
+        except (pa.ArrowException, OSError, KeyError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"{path}: not readable ({reason}). Restore it, or remove it.") from None
+        return list(zip(table["id"].to_pylist(), table["reason"].to_pylist(), strict=True))
 
     def _scan(self, modality: str) -> dict[str, Path]:
         folder = self.folder(modality)
@@ -329,6 +345,8 @@ def _read_frames(path: Path) -> pa.Table:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path}: not readable ({reason}). Restore it, or read the walk again.") from None
     for field in FRAME_SCHEMA:
+        if field.name not in table.column_names and field.name in LATER_COLUMNS:
+            table = table.append_column(field, pa.nulls(len(table), field.type))
         if field.name not in table.column_names:
             raise UserError(f"{path}: has no column {field.name!r}. Restore it, or read the walk again.")
     try:
