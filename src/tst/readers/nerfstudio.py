@@ -11,10 +11,12 @@ from tst.files import read_json
 from tst.readers.base import Frame, Recording
 from tst.space import images, poses
 from tst.space.camera import Camera
+from tst.space.lens import Lens
 
 FILES = {"depth": "depth_file_path", "semantic": "semantic_file_path", "instance": "instance_file_path"}
-DISTORTION = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
-NOT_PINHOLE = ("FISHEYE", "EQUIRECT", "OMNI", "ORTHO")
+PINHOLE_LENS = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")  # in OpenCV's order
+FISHEYE_LENS = ("k1", "k2", "k3", "k4")
+UNKNOWN_CAMERAS = ("THIN_PRISM", "EQUIRECT", "OMNI", "ORTHO", "SPHER", "VR180", "PANO")
 
 
 def recognise(source: Path) -> str | None:
@@ -42,7 +44,6 @@ def read(source: Path) -> Recording:
         for split in ("train", "val", "test")
         for name in transforms.get(f"{split}_filenames", [])
     }
-    notes: dict[str, Any] = {}
     frames: dict[str, Frame] = {}
     for number, entry in enumerate(listed):
         where = f"{path}: frame {number}"
@@ -66,11 +67,9 @@ def read(source: Path) -> Recording:
             part=None if part is None else str(part),
             split=splits.get(Path(entry["file_path"]).as_posix()),
             depth_scale=_depth_scale(values, where),
+            lens=_lens(values, where),
         )
-        lens = {name: values[name] for name in DISTORTION if values.get(name)}
-        if lens and "distortion" not in notes:
-            notes["distortion"] = f"{lens}: left in the images, which are taken as pinhole; undistort them for accuracy"
-    return Recording("nerfstudio", source, list(frames.values()), notes)
+    return Recording("nerfstudio", source, list(frames.values()))
 
 
 def _inside(root: Path, name: Any, where: str) -> Path:
@@ -100,11 +99,21 @@ def _depth_scale(values: dict[str, Any], where: str) -> float:
     return 1.0 if math.isclose(scale, 0.001) else scale * 1000
 
 
-def _camera(values: dict[str, Any], image: Path, where: str) -> Camera:
+def _lens(values: dict[str, Any], where: str) -> Lens | None:
     model = str(values.get("camera_model", "")).upper()
-    if any(word in model for word in NOT_PINHOLE):
-        raise UserError(f"{where}: camera_model {model} is not a pinhole camera. Undistort the images to one first.")
+    if any(word in model for word in UNKNOWN_CAMERAS):
+        raise UserError(f"{where}: camera_model {model} is not one that tst can undistort. Make it pinhole first.")
+    fisheye = "FISHEYE" in model
+    names = FISHEYE_LENS if fisheye else PINHOLE_LENS
+    coefficients = [_number(values.get(name) or 0.0, name, where) for name in names]
+    if not fisheye and not any(coefficients):
+        return None
+    if not any(coefficients[5:]):
+        coefficients = coefficients[:5]  # OpenCV takes 4, 5 or 8
+    return Lens("fisheye" if fisheye else "pinhole", tuple(coefficients))
 
+
+def _camera(values: dict[str, Any], image: Path, where: str) -> Camera:
     def number(name: str) -> float:
         value = _number(values[name], name, where)
         if value <= 0:

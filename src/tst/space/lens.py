@@ -7,7 +7,12 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from tst.errors import UserError
 from tst.space.camera import Camera
+
+
+LEAST_INSIDE = 0.5
+"""Share of the pinhole image that must show something of the original; no real lens is near it."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +25,22 @@ class Lens:
     def maps(self, camera: Camera) -> tuple[Camera, np.ndarray, np.ndarray]:
         """The pinhole camera that replaces `camera`, and for each of its pixels where it lies in the image, for
         `cv2.remap`. A fisheye is cut to the part that a pinhole can show, at the same size.
+
+        Raises:
+            UserError: no lens has these coefficients.
         """
-        return _maps(self, camera)
+        try:
+            pinhole, x, y = _maps(self, camera)
+        except cv2.error:
+            pinhole = None
+        if pinhole is not None:
+            inside = (x > -1) & (y > -1) & (x < camera.width) & (y < camera.height)
+            focal = all(0 < f < 100 * camera.width for f in (pinhole.fx, pinhole.fy))
+        if pinhole is None or not focal or inside.mean() < LEAST_INSIDE:
+            raise UserError(
+                f"The lens distortion {self.coefficients} cannot be undone. Correct the coefficients, or set them to 0."
+            )
+        return pinhole, x, y
 
 
 @lru_cache(4)
