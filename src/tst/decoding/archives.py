@@ -3,7 +3,7 @@
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -73,6 +73,9 @@ class Files:
 
     def __contains__(self, name: str) -> bool:
         return name in self._members
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._members)
 
     def names(self, folder: str = "", suffix: str | tuple[str, ...] = "") -> list[str]:
         """Names directly in `folder` ("" is the root) that end in `suffix`, sorted."""
@@ -144,9 +147,10 @@ class Files:
         """
         import json
 
+        text = self.text(name)
         try:
-            return json.loads(self.text(name))
-        except (json.JSONDecodeError, RecursionError) as error:
+            return json.loads(text)
+        except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a plain ValueError
             raise UserError(
                 f"{self.where(name)}: not valid JSON ({error}). Restore the file from its source."
             ) from None
@@ -200,3 +204,14 @@ class Files:
             return data if decode is None else decode(data)
 
         return Values(self.where(name), load)
+
+
+def holds(source: Path, *names: str) -> bool:
+    """Whether a folder or a zip holds all of these files or folders; for `recognise`, so it never fails."""
+    try:
+        if source.is_dir():
+            return all((source / name).exists() for name in names)
+        files = Files(source)
+    except (OSError, UserError):
+        return False
+    return all(name in files or files.names(name) for name in names)

@@ -8,6 +8,7 @@ from typing import IO, Any
 import av
 import numpy as np
 
+from tst.decoding.archives import BROKEN
 from tst.errors import UserError
 
 LARGEST_SIDE = 16384
@@ -24,20 +25,31 @@ class Video:
         rate: frames a second, on average.
     """
 
-    def __init__(self, source: Path | IO[bytes], where: str):
+    def __init__(self, source: Path | IO[bytes], where: str, hidden: bool = False):
         """Open a file or a stream that can be sought in, and list its frames without decoding them.
+
+        Args:
+            source: the video.
+            where: what to call it in messages.
+            hidden: also the frames that the container's edit list hides from players.
 
         Raises:
             UserError: it is not a video, or is cut off before its index.
         """
         self.where, self._source = where, source
+        self._options = {"ignore_editlist": "1"} if hidden else {}
         self._lock = threading.Lock()
         self._decoder: Iterator[Any] | None = None
         self._container: Any = None
+        self._borrowed: _Borrowed | None = None
         self._next = 0
-        container = self._open()
+        self._container = container = self._open()
         try:
             stream = container.streams.video[0]
+            if stream.codec_context is None:
+                raise UserError(
+                    f"{where}: its codec is unknown, or the file damaged. Convert it to H.264, or copy it again."
+                )
             self.width, self.height = stream.codec_context.width, stream.codec_context.height
             if not (0 < self.width <= LARGEST_SIDE and 0 < self.height <= LARGEST_SIDE):
                 raise UserError(f"{where}: frames of {self.width}x{self.height} pixels. Record it again.")
@@ -47,12 +59,12 @@ class Video:
             self._stamps = np.unique(np.array(stamps, np.int64))
             self.times = self._stamps * base
             self.turns = 0
-        except (av.FFmpegError, IndexError, OSError, ValueError) as error:
+        except (av.FFmpegError, IndexError, *BROKEN) as error:
             if isinstance(error, UserError):
                 raise
             raise self._damaged(error) from None
         finally:
-            container.close()
+            self._close()
         if len(self.times) == 0:
             raise UserError(f"{where}: holds no frames. Copy it from the device again.")
         span = self.times[-1] - self.times[0]
@@ -79,7 +91,7 @@ class Video:
                     width, height = round(width * scale), round(height * scale)
                     return picture.reformat(width, height, "rgb24", interpolation="AREA").to_ndarray()
                 return picture.to_ndarray(format="rgb24")
-            except (av.FFmpegError, StopIteration, ValueError) as error:
+            except (av.FFmpegError, StopIteration, *BROKEN) as error:
                 if isinstance(error, UserError):
                     raise
                 self._close()
@@ -112,7 +124,7 @@ class Video:
     def _rotation(self) -> int:
         try:
             rotation = getattr(self._advance(0), "rotation", 0) or 0  # degrees counter-clockwise
-        except (av.FFmpegError, StopIteration, UserError):
+        except (av.FFmpegError, StopIteration, *BROKEN):
             rotation = 0
         self._close()
         return round(-rotation / 90) % 4
@@ -121,18 +133,40 @@ class Video:
         try:
             if not isinstance(self._source, Path):
                 self._source.seek(0)
-                return av.open(self._source)
-            return av.open(str(self._source))
-        except (av.FFmpegError, OSError, ValueError) as error:
+                self._borrowed = _Borrowed(self._source)
+                return av.open(self._borrowed, options=self._options)
+            return av.open(str(self._source), options=self._options)
+        except (av.FFmpegError, *BROKEN) as error:
             raise self._damaged(error) from None
 
     def _close(self) -> None:
         if self._container is not None:
             self._container.close()
-        self._container, self._decoder = None, None
+        if self._borrowed is not None:
+            self._borrowed.file = None
+        self._container, self._decoder, self._borrowed = None, None, None
+
+    def __del__(self) -> None:
+        self._close()
 
     def _damaged(self, error: Exception) -> UserError:
         return UserError(f"{self.where}: not a whole video ({error}). Copy it from the device again.")
+
+
+class _Borrowed:
+    """A stream that can be taken back: PyAV's containers refer to themselves, and keep what they read from for long."""
+
+    def __init__(self, file: IO[bytes]):
+        self.file: IO[bytes] | None = file
+
+    def read(self, size: int) -> bytes:
+        return self.file.read(size) if self.file else b""
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self.file.seek(offset, whence) if self.file else 0
+
+    def tell(self) -> int:
+        return self.file.tell() if self.file else 0
 
 
 def _chain(first: Any, rest: Iterator[Any]) -> Iterator[Any]:

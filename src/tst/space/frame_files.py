@@ -245,7 +245,9 @@ def _one_channel(value: "Path | bytes | np.ndarray", where: str, what: str) -> t
 
 
 def _millimetres(array: np.ndarray, scale: float, notes: dict[str, Any]) -> np.ndarray:
-    millimetres = np.nan_to_num(array.astype(np.float32) * np.float32(scale), nan=0.0, posinf=np.inf, neginf=0.0)
+    with np.errstate(over="ignore"):  # what a damaged file holds becomes infinite, and then unknown
+        scaled = array.astype(np.float32) * np.float32(scale)
+    millimetres = np.nan_to_num(scaled, nan=0.0, posinf=np.inf, neginf=0.0)
     far = millimetres > MOST_MM
     if far.any():
         notes["depth"] = "values beyond 65.535 m, the most that is stored, were set to unknown"
