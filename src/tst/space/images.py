@@ -1,6 +1,7 @@
 """Decoding images strictly: a damaged one is an error, never a grey picture."""
 
 import io
+import warnings
 import zlib
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def decode(source: Path | bytes, where: str | None = None, turned: bool = False)
     """
     where = where or str(source)
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+        with _opened(source) as image:
             image.load()
             rotation = image.getexif().get(ORIENTATION_TAG, 1)
             array, kind, mode = np.asarray(image), str(image.format), image.mode
@@ -46,6 +47,13 @@ def decode(source: Path | bytes, where: str | None = None, turned: bool = False)
     return array, kind, mode
 
 
+def _opened(source: Path | bytes) -> Image.Image:
+    """An image before it is decoded; Pillow refuses more than 179 million pixels."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # Pillow warns at half of what it refuses
+        return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+
+
 def size(path: Path) -> tuple[int, int]:
     """(height, width), from the header alone.
 
@@ -53,7 +61,7 @@ def size(path: Path) -> tuple[int, int]:
         UserError: the file is missing or is not an image.
     """
     try:
-        with Image.open(path) as image:
+        with _opened(path) as image:
             return image.height, image.width
     except FileNotFoundError:
         raise UserError(f"{path}: not found. Restore the file, or remove its frame.") from None

@@ -1,6 +1,7 @@
 """Reading a recording into a Space: frames chosen, decoded, checked and stored; the walk published in one rename."""
 
 import errno
+import glob
 import os
 import re
 from collections import Counter, deque
@@ -343,7 +344,7 @@ class _Steps:
         except UserError as error:
             entry["dropped"] = sorted([*entry["dropped"], (item.number, self._damaged(error))])
             for modality in self._frames[item.number].files:
-                for path in (to.walk / modality).glob(f"{self._frames[item.number].id}.*"):
+                for path in (to.walk / modality).glob(f"{glob.escape(self._frames[item.number].id)}.*"):
                     path.unlink()
             return entry
         entry.update(row={**row, "sharpness": item.look.sharpness}, look=list(item.look), notes=to.notes)

@@ -26,7 +26,7 @@ def checked(matrix: object, where: str, remedy: str = "Correct the pose, or remo
     """
     try:
         pose = np.array(matrix, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         pose = np.empty(0)
     if pose.shape == (3, 4):
         pose = np.vstack([pose, [0.0, 0.0, 0.0, 1.0]])
@@ -55,7 +55,7 @@ def from_quaternion(xyzw: object, position: object, where: str) -> np.ndarray:
     remedy = "Correct the pose, or remove the frame."
     try:
         quaternion, translation = np.array(xyzw, np.float64), np.array(position, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         quaternion, translation = np.empty(0), np.empty(0)
     if quaternion.shape != (4,) or translation.shape != (3,):
         raise UserError(f"{where} is not a quaternion and a position. {remedy}")
