@@ -222,7 +222,15 @@ def _write(picture: Picture, target: Path) -> None:
     elif picture.suffix == ".jpg":
         Image.fromarray(picture.array).save(path, quality=JPEG_QUALITY)
     else:
-        Image.fromarray(picture.array).save(path, compress_level=3)
+        save_png(path, picture.array)
+
+
+def save_png(path: Path, array: np.ndarray) -> None:
+    """Write values without loss. Lightly compressed: noisy depth shrinks hardly more otherwise, in twice the time."""
+    stored = cv2.cvtColor(array, cv2.COLOR_RGB2BGR) if array.ndim == 3 else array
+    written, data = cv2.imencode(".png", stored, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    assert written
+    path.write_bytes(data.data)
 
 
 def _one_channel(value: "Path | bytes | np.ndarray", where: str, what: str) -> tuple[np.ndarray, bool, str]:

@@ -10,7 +10,6 @@ import numpy as np
 from tst.errors import UserError
 from tst.space.camera import Camera
 
-
 LEAST_INSIDE = 0.5
 """Share of the pinhole image that must show something of the original; no real lens is near it."""
 

@@ -1,6 +1,8 @@
 """Depth seen from where the colour camera is, and depth looked up between pixels."""
 
-import cv2
+import math
+
+import numba
 import numpy as np
 
 from tst.space.camera import Camera
@@ -8,25 +10,97 @@ from tst.space.camera import Camera
 STEP = 0.05
 """Neighbours whose depth differs by more than this share of it lie on two surfaces; nothing is interpolated there."""
 ROUNDS = 3
+NEAREST_MM = 1.0
+
+
+@numba.njit(cache=True, nogil=True)
+def _sample(depth: np.ndarray, x: float, y: float) -> float:
+    """Depth at one place in pixels whose centres are at +0.5; 0 where unknown or outside."""
+    height, width = depth.shape
+    if not (0 <= x < width and 0 <= y < height):  # also NaN
+        return 0.0
+    u, v = min(max(x - 0.5, 0.0), width - 1.0), min(max(y - 0.5, 0.0), height - 1.0)
+    left, top = int(u), int(v)
+    right, low = min(left + 1, width - 1), min(top + 1, height - 1)
+    a, b, c, d = float(depth[top, left]), float(depth[top, right]), float(depth[low, left]), float(depth[low, right])
+    least, most = min(a, b, c, d), max(a, b, c, d)
+    if least > 0 and most - least < STEP * most:
+        p, q = u - left, v - top
+        return 1 / ((1 - q) * ((1 - p) / a + p / b) + q * ((1 - p) / c + p / d))
+    return float(depth[int(y), int(x)])
+
+
+@numba.njit(cache=True, nogil=True)
+def _sample_all(depth: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    result = np.empty(x.shape, np.float32)
+    for row in range(x.shape[0]):
+        for column in range(x.shape[1]):
+            result[row, column] = _sample(depth, x[row, column], y[row, column])
+    return result
 
 
 def sample_depth(depth: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Depth at (x, y), in pixels whose centres are at +0.5: float32 of their shape, 0 where unknown or outside.
+    """Depth at (x, y), each (H, W), in pixels whose centres are at +0.5: float32 (H, W), 0 where unknown or outside.
 
     Between four pixels of one surface the inverse is interpolated, which is exact on planes; else the nearest counts.
     """
-    depth = depth.astype(np.float32)
-    u, v = (x - 0.5).astype(np.float32), (y - 0.5).astype(np.float32)
-    nearest = cv2.remap(depth, u, v, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
-    # The range of each 2x2 block, kept at its top-left pixel.
-    block = np.ones((2, 2), np.uint8)
-    least = cv2.erode(depth, block, anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)
-    most = cv2.dilate(depth, block, anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)
-    smooth = ((least > 0) & (most - least < STEP * most)).astype(np.uint8)
-    whole = cv2.remap(smooth, np.floor(u), np.floor(v), cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT) > 0
-    inverse = 1 / np.where(depth > 0, depth, 1e6)
-    between = cv2.remap(inverse, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.where(whole, 1 / np.maximum(between, 1e-9), nearest)
+    return _sample_all(depth, x.astype(np.float64), y.astype(np.float64))
+
+
+@numba.njit(cache=True, nogil=True)
+def _nearest_points(
+    depth: np.ndarray, source: np.ndarray, target: np.ndarray, turn: np.ndarray, move: np.ndarray, seen: np.ndarray
+) -> None:
+    """Project every pixel of `depth` into `seen`, where the nearest stays; cameras are (fx, fy, cx, cy)."""
+    height, width = seen.shape
+    for v in range(depth.shape[0]):
+        for u in range(depth.shape[1]):
+            z = float(depth[v, u])
+            if z <= 0:
+                continue
+            x, y = (u + 0.5 - source[2]) / source[0] * z, (v + 0.5 - source[3]) / source[1] * z
+            ahead = turn[2, 0] * x + turn[2, 1] * y + turn[2, 2] * z + move[2]
+            if not ahead > NEAREST_MM:
+                continue
+            column = (turn[0, 0] * x + turn[0, 1] * y + turn[0, 2] * z + move[0]) / ahead * target[0] + target[2]
+            row = (turn[1, 0] * x + turn[1, 1] * y + turn[1, 2] * z + move[1]) / ahead * target[1] + target[3]
+            if 0 <= column < width and 0 <= row < height and ahead < seen[int(row), int(column)]:
+                seen[int(row), int(column)] = ahead
+
+
+@numba.njit(cache=True, nogil=True)
+def _exact(
+    depth: np.ndarray, source: np.ndarray, target: np.ndarray, turn: np.ndarray, move: np.ndarray, seen: np.ndarray
+) -> np.ndarray:
+    """From the rough depth `seen`, inf where there is none, the exact one of every pixel, 0 where unknown."""
+    height, width = seen.shape
+    result = np.zeros((height, width), np.float32)
+    for v in range(height):
+        for u in range(width):
+            z = float(seen[v, u])
+            if z == math.inf:  # between projected points: the nearest of the neighbours is a guess
+                for b in range(max(v - 1, 0), min(v + 2, height)):
+                    for a in range(max(u - 1, 0), min(u + 2, width)):
+                        z = min(z, float(seen[b, a]))
+            if z == math.inf:
+                continue
+            ray_x, ray_y = (u + 0.5 - target[2]) / target[0], (v + 0.5 - target[3]) / target[1]
+            for _ in range(ROUNDS):
+                x, y, ahead = ray_x * z - move[0], ray_y * z - move[1], z - move[2]
+                back = turn[0, 2] * x + turn[1, 2] * y + turn[2, 2] * ahead
+                if not back > NEAREST_MM:
+                    z = 0.0
+                    break
+                s = (turn[0, 0] * x + turn[1, 0] * y + turn[2, 0] * ahead) / back
+                t = (turn[0, 1] * x + turn[1, 1] * y + turn[2, 1] * ahead) / back
+                found = _sample(depth, s * source[0] + source[2], t * source[1] + source[3])
+                forth = (turn[2, 0] * s + turn[2, 1] * t + turn[2, 2]) * found + move[2]
+                if found <= 0 or abs(forth - z) > 0.2 * z + 1:
+                    z = 0.0
+                    break
+                z = forth
+            result[v, u] = z
+    return result
 
 
 def registered(depth_mm: np.ndarray, depth_camera: Camera, depth_to_rgb: np.ndarray, rgb_camera: Camera) -> np.ndarray:
@@ -47,29 +121,8 @@ def registered(depth_mm: np.ndarray, depth_camera: Camera, depth_to_rgb: np.ndar
     source = depth_camera.resized(depth_mm.shape[1], depth_mm.shape[0])
     scale = min(1.0, source.fx / rgb_camera.fx)
     target = rgb_camera.resized(max(1, round(rgb_camera.width * scale)), max(1, round(rgb_camera.height * scale)))
-    rotation, offset = depth_to_rgb[:3, :3], depth_to_rgb[:3, 3] * 1000
-    points = source.unproject(depth_mm.astype(np.float64))[depth_mm > 0] @ rotation.T + offset
-    points = points[points[:, 2] > 1]
-    column = np.floor(points[:, 0] / points[:, 2] * target.fx + target.cx).astype(np.int64)
-    row = np.floor(points[:, 1] / points[:, 2] * target.fy + target.cy).astype(np.int64)
-    inside = (column >= 0) & (row >= 0) & (column < target.width) & (row < target.height)
-    guess = np.full((target.height, target.width), np.inf, np.float32)
-    np.minimum.at(guess, (row[inside], column[inside]), points[inside, 2])
-    # Pixels between projected points take the nearest of their neighbours as a guess.
-    filled = cv2.erode(guess, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=np.inf)
-    z = np.where(np.isfinite(guess), guess, filled).astype(np.float64)
-    known = np.isfinite(z)
-    z = np.where(known, z, 0)
-    rays = target.rays()
-    for _ in range(ROUNDS):
-        back = (rays * z[..., None] - offset) @ rotation
-        ahead = known & (back[..., 2] > 1)
-        depth = np.where(ahead, back[..., 2], 1)
-        x = back[..., 0] / depth * source.fx + source.cx
-        y = back[..., 1] / depth * source.fy + source.cy
-        found = sample_depth(depth_mm, np.where(ahead, x, -10), np.where(ahead, y, -10)).astype(np.float64)
-        seen = np.stack([(x - source.cx) / source.fx, (y - source.cy) / source.fy, np.ones_like(x)], -1)
-        forth = (seen * found[..., None]) @ rotation[2] + offset[2]
-        known &= (found > 0) & (np.abs(forth - z) < 0.2 * z + 1)
-        z = np.where(known, forth, 0)
-    return z.astype(np.float32)
+    own, wanted = (np.array([c.fx, c.fy, c.cx, c.cy]) for c in (source, target))
+    turn, move = np.ascontiguousarray(depth_to_rgb[:3, :3]), depth_to_rgb[:3, 3] * 1000
+    seen = np.full((target.height, target.width), np.inf, np.float32)
+    _nearest_points(depth_mm, own, wanted, turn, move, seen)
+    return _exact(depth_mm, own, wanted, turn, move, seen)
