@@ -116,17 +116,26 @@ class Look(NamedTuple):
 
 def look(rgb: np.ndarray) -> Look:
     """Measure an image, uint8 (H, W, 3)."""
-    thumbnail = cv2.resize(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), THUMBNAIL, interpolation=cv2.INTER_AREA)
-    return Look(sharpness(rgb), float(thumbnail.mean()), [int(grey) for grey in thumbnail.ravel()])
+    grey = _small_grey(rgb)
+    thumbnail = cv2.resize(grey, THUMBNAIL, interpolation=cv2.INTER_AREA)
+    return Look(_sharpness(grey), float(thumbnail.mean()), [int(value) for value in thumbnail.ravel()])
 
 
 def sharpness(rgb: np.ndarray) -> float:
     """Variance of the Laplacian of the grey image at short side 256: low for a blurred frame. `rgb` uint8 HxWx3."""
+    return _sharpness(_small_grey(rgb))
+
+
+def _small_grey(rgb: np.ndarray) -> np.ndarray:
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     scale = SHARPNESS_SIDE / min(grey.shape)
     size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
-    grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    return float(cv2.Laplacian(grey, cv2.CV_32F).var())
+    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+
+
+def _sharpness(small_grey: np.ndarray) -> float:
+    (_, deviation) = cv2.meanStdDev(cv2.Laplacian(small_grey, cv2.CV_32F))
+    return float(deviation[0, 0]) ** 2
 
 
 class Judge:

@@ -9,7 +9,7 @@ from tst.space.camera import Camera
 
 STEP = 0.05
 """Neighbours whose depth differs by more than this share of it lie on two surfaces; nothing is interpolated there."""
-ROUNDS = 3
+ROUNDS = 2
 NEAREST_MM = 1.0
 
 
