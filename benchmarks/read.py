@@ -7,7 +7,6 @@ libpng, zlib, LZFSE): the rest is ours to shrink.
 
 import argparse
 import importlib
-import resource
 import sys
 import tempfile
 import threading
@@ -100,7 +99,7 @@ def main() -> None:
     clock.wrap(tst.decoding.lzfse, "unpacked", "codecs")
     clock.wrap(tst.space.ingest._Steps, "_look", "pool")
     clock.wrap(tst.space.ingest._Steps, "_store", "pool")
-    print(f"{'format':<12}{'written':>9}{'read':>9}{'frames/s':>10}{'codecs':>9}{'peak MB':>9}")
+    print(f"{'format':<12}{'written':>9}{'read':>9}{'frames/s':>10}{'codecs':>9}")
     for name in options.formats:
         writer = importlib.import_module(f"writers.{name}")
         for constant, value in (("SIZE", SIZE), ("DEPTH_SIZE", DEPTH_SIZE), ("WIDTH", SIZE[0]), ("HEIGHT", SIZE[1])):
@@ -122,9 +121,8 @@ def main() -> None:
             seconds, cpu, own = time.perf_counter() - begun, time.process_time() - cpu, time.thread_time() - own
             native = max(0.0, cpu - own - clock.pool)  # threads of the libraries themselves
             share = (clock.codecs + native) / cpu
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             print(
-                f"{name:<12}{written:>8.0f}s{seconds:>8.1f}s{len(space) / seconds:>10.0f}{share:>9.0%}{peak:>9.0f}",
+                f"{name:<12}{written:>8.0f}s{seconds:>8.1f}s{len(space) / seconds:>10.0f}{share:>9.0%}",
                 flush=True,
             )
 

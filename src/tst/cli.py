@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "read": ("_read", "read a capture into a Space"),
     "info": ("_info", "say what is in a Space"),
     "show": ("_show", "draw a contact sheet of a Space"),
+    "view": ("_view", "look at walks in Rerun, or save a recording for it"),
     "derive": ("_derive", "compute normals from depth and edges from RGB"),
     "tokenize": ("_tokenize", "train a tokenizer for each modality of a Space"),
     "pretrain": ("_pretrain", "pre-train the encoder on a Space"),
@@ -188,6 +189,32 @@ def _show(arguments: list[str]) -> Callable[..., None]:
             frames: How many frames, evenly spread.
         """
         print(show(Space.open(space), out, frames))
+
+    return command
+
+
+def _view(arguments: list[str]) -> Callable[..., None]:
+    from tst.space.space import Space
+    from tst.viewing.view import view
+
+    def command(
+        space: Space_,
+        out: Path | None = None,
+        walk: tuple[str, ...] = (),
+        frames: int | None = None,
+        every: int | None = None,
+    ) -> None:
+        """Look at walks in Rerun, on this machine alone: space, images, sensors. Needs `pip install 'tst[view]'`.
+
+        Args:
+            space: Folder of the Space.
+            out: Save a recording (.rrd) instead, for `rerun FILE`.
+            walk: Names of the walks; by default all.
+            frames: At most so many frames of each walk, evenly spread; by default 300.
+            every: Each so-manieth frame instead; 1 for all.
+        """
+        if made := view(Space.open(space), out, walk, frames, every):
+            print(made)
 
     return command
 

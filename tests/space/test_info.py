@@ -4,6 +4,8 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from rich.console import Console
@@ -12,7 +14,29 @@ from tst.errors import UserError
 from tst.modalities import MODALITIES
 from tst.space import Space
 from tst.space.contact_sheet import show
-from tst.space.info import info, render
+from tst.space.info import SensorInfo, info, render
+
+
+def printed(space: Space) -> str:
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(render(info(space)))
+    return console.export_text()
+
+
+def add_sensor(space: Space, name: str, columns: dict[str, object], metadata: dict[str, str] | None = None) -> None:
+    folder = space.walks["walk"].path / "sensors"
+    folder.mkdir(exist_ok=True)
+    pq.write_table(pa.table(columns).replace_schema_metadata(metadata), folder / f"{name}.parquet")
+
+
+@pytest.fixture
+def measured(walk_space: Space) -> Space:
+    """A walk with light (100 Hz, from half a second on, a hole of half a second) and three seconds of audio."""
+    times = 0.5 + np.delete(np.arange(250), slice(100, 150)) / 100
+    add_sensor(walk_space, "light", {"time": times, "lux": times * 100})
+    samples = pa.array([np.arange(8000, dtype=np.int16)] * 3)
+    add_sensor(walk_space, "audio", {"time": [0.0, 1.0, 2.0], "samples": samples}, {"rate": "8000"})
+    return walk_space
 
 
 def test_info_of_labelled_images(labelled_space: Space) -> None:
@@ -33,11 +57,52 @@ def test_info_of_a_walk_is_readable(walk_space: Space) -> None:
     facts = info(walk_space)
     assert (facts.class_shares, facts.unlabelled_share) == ({}, None)
     assert facts.walks[0].seconds == 2.5
-    console = Console(width=100, record=True, file=io.StringIO())
-    console.print(render(facts))
-    text = console.export_text()
+    assert (facts.walks[0].sensors, facts.walks[0].dropped, facts.walks[0].furniture) == ({}, {}, {})
+    text = printed(walk_space)
     for words in ("over 2.5 s", "96x80", "48x40", "poses", "every frame", "ground 3, upper 3", "nerfstudio"):
         assert words in text
+
+
+def test_info_of_sensors(measured: Space) -> None:
+    (walk,) = info(measured).walks
+    assert walk.sensors["light"] == SensorInfo(200, pytest.approx(100), pytest.approx(2.49))
+    assert walk.sensors["audio"] == SensorInfo(24000, 8000.0, 3.0)
+    text = printed(measured)
+    assert "200 readings at 100 Hz over 2.5 s" in text and "24000 readings at 8000 Hz over 3.0 s" in text
+
+
+def test_info_of_frames_that_were_left_out(walk_space: Space) -> None:
+    path = walk_space.walks["walk"].path / "dropped.parquet"
+    reasons = ["blurred (sharpness 3.1)", "damaged: a.png: cut off", "blurred (sharpness 2)", *"uvwxy"]
+    pq.write_table(pa.table({"id": [f"{k}" for k in range(8)], "time": [0.5] * 8, "reason": reasons}), path)
+    (walk,) = info(walk_space).walks
+    assert walk.dropped == {"blurred": 2, "damaged": 1, **dict.fromkeys("uvwxy", 1)}
+    assert "8 frames: 2 blurred, 1 damaged, 1 u, 1 v, 1 w, 2 for other reasons" in printed(walk_space)
+
+
+def test_info_of_furniture(walk_space: Space) -> None:
+    notes = walk_space.walks["walk"].record.notes
+    notes["furniture"] = {"TST, Apache-2.0": ["bed", "sofa"], "A. Maker, CC-BY": ["harp"]}
+    (walk,) = info(walk_space).walks
+    assert walk.furniture == notes["furniture"] and "furniture" not in walk.provenance["notes"]
+    text = printed(walk_space)
+    assert "2 kinds by TST, Apache-2.0" in text and "1 kind by A. Maker, CC-BY" in text
+
+
+def test_contact_sheet_of_sensors(measured: Space) -> None:
+    frames, curves, foot = 6, 70, 10
+    with Image.open(show(measured)) as image:
+        pixels = np.asarray(image.convert("RGB")).astype(int)
+    assert pixels.shape[0] == 40 + 2 * 166 + 2 * curves + foot  # rgb, depth; light, audio
+    width = (pixels.shape[1] - 90) // frames
+    row = pixels[40 + 2 * 166 : 40 + 2 * 166 + 64]
+    dark = [(row[:, 90 + width * k + 3 : 90 + width * (k + 1) - 9].max(-1) < 150).any(0) for k in range(frames)]
+    # Windows of a second, at 0, 0.5, ..., 2.5 s; light is known from 0.5 s to 1.49 s and from 2 s to 2.99 s.
+    shares = [columns.mean() for columns in dark]
+    assert shares[0] == 0 and shares[3] > 0.95
+    assert shares[2] == pytest.approx(0.5, abs=0.06) and shares[4] == pytest.approx(0.5, abs=0.06)
+    higher = [np.argwhere(row[:, 90 + width * k + width - 12].max(-1) < 150).mean() for k in (2, 3)]
+    assert higher[1] < higher[0], "more light, higher up"
 
 
 def test_contact_sheet(labelled_space: Space) -> None:

@@ -10,14 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from tst.files import atomic_path
+from tst.space.level import level_axes, storeys
 from tst.space.space import Space, Walk
 
 CELL = 0.1
 """Side of a cell in metres."""
-STOREY = 1.2
-"""Camera heights further apart than this belong to two floors, metres."""
 ABOVE_CAMERA = 0.3
-NEAR_AXIS = 0.95
 PIXELS_A_SIDE = 80
 """Pixels looked at along each side of a frame: enough to fill cells, few enough to be quick."""
 
@@ -109,29 +107,6 @@ class TopDownMaps:
             name = f"floor {floor + 1}" if len(self._points) > 1 else "plan"
             result.append(TopDown(right.T[::-1], total.T[::-1], name))
         return result
-
-
-def level_axes(poses: np.ndarray) -> np.ndarray:
-    """Rows: two level directions and the vertical, (3, 3), for poses (N, 4, 4) of cameras that are held upright."""
-    up = -poses[:, :3, 1].mean(0)
-    up /= np.linalg.norm(up)
-    axis = np.abs(up).argmax()
-    if abs(up[axis]) > NEAR_AXIS:  # most captures have a vertical axis, and looking down at things tilts the mean
-        up = np.eye(3)[axis] * np.sign(up[axis])
-    # The world's own axis that lies flattest becomes the first, so that maps of one space look alike.
-    first = np.eye(3)[np.abs(up).argmin()]
-    first = first - (first @ up) * up
-    first /= np.linalg.norm(first)
-    return np.stack([first, np.cross(up, first), up])
-
-
-def storeys(heights: np.ndarray) -> np.ndarray:
-    """Floor of each camera height (N,), counted from the lowest; int (N,)."""
-    order = np.argsort(heights, kind="stable")
-    number = np.concatenate([[0], np.cumsum(np.diff(heights[order]) > STOREY)])
-    result = np.empty(len(heights), int)
-    result[order] = number
-    return result
 
 
 def save(path: Path, maps: list[TopDown]) -> None:

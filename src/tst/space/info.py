@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -15,21 +16,46 @@ from rich.text import Text
 from tst.progress import track
 from tst.space import images
 from tst.space.ingest import WORKERS
+from tst.space.sensors import rate, sensor, sensors
 from tst.space.space import Space, Walk
+
+REASONS = 5
+"""Reasons for dropped frames that are told one by one."""
+
+
+@dataclass
+class SensorInfo:
+    """One sensor of a walk: readings (samples, of audio), the usual number a second, and seconds that they cover."""
+
+    readings: int
+    rate: float | None
+    seconds: float
 
 
 @dataclass
 class WalkInfo:
-    """One walk. `modalities` maps a name to its resolutions "WxH"; `parts` and `splits` map a name to frames."""
+    """One walk.
+
+    Attributes:
+        modalities: resolutions "WxH" by name.
+        sensors: what else was measured, by name.
+        parts, splits: frames by name.
+        dropped: frames of the source that are not in the walk, by reason, the most frequent first.
+        furniture: names of the pieces in a made house, by "creator, licence".
+        provenance: the rest of the walk's record.
+    """
 
     name: str
     frames: int
     seconds: float | None
     modalities: dict[str, list[str]]
+    sensors: dict[str, SensorInfo]
     poses: int
     cameras: int
     parts: dict[str, int]
     splits: dict[str, int]
+    dropped: dict[str, int]
+    furniture: dict[str, list[str]]
     provenance: dict[str, Any]
 
 
@@ -72,18 +98,37 @@ def info(space: Space) -> SpaceInfo:
 
 
 def _walk_info(walk: Walk) -> WalkInfo:
+    provenance = walk.record.model_dump()
     times = [time for time in walk.frames["time"].to_pylist() if time is not None]
     return WalkInfo(
         name=walk.name,
         frames=len(walk),
         seconds=max(times) - min(times) if times else None,
         modalities={name: _resolutions(walk, name) for name in walk.modalities()},
+        sensors={name: _sensor_info(walk, name) for name in sensors(walk)},
         poses=len(walk) - walk.frames["pose"].null_count,
         cameras=len(walk) - walk.frames["fx"].null_count,
         parts=_tally(walk, "part"),
         splits=_tally(walk, "split"),
-        provenance=walk.record.model_dump(),
+        dropped=_dropped(walk),
+        furniture=provenance["notes"].pop("furniture", {}),
+        provenance=provenance,
     )
+
+
+def _sensor_info(walk: Walk, name: str) -> SensorInfo:
+    table = sensor(walk, name)
+    usual = rate(table)
+    if name == "audio" and usual:
+        count = pc.sum(pc.list_value_length(table["samples"])).as_py() or 0
+        return SensorInfo(count, usual, count / usual)
+    times = table["time"].to_numpy()
+    return SensorInfo(len(times), usual, float(times[-1] - times[0]) if len(times) else 0.0)
+
+
+def _dropped(walk: Walk) -> dict[str, int]:
+    """Frames by reason; what a reason says of its frame alone (in brackets, or after a colon) is left out."""
+    return dict(Counter(reason.split(" (")[0].split(": ")[0] for _, reason in walk.dropped()).most_common())
 
 
 def _tally(walk: Walk, column: str) -> dict[str, int]:
@@ -145,11 +190,21 @@ def _render_walk(walk: WalkInfo) -> Table:
     for name, resolutions in walk.modalities.items():
         more = f" and {len(resolutions) - 3} other sizes" if len(resolutions) > 3 else ""
         row(name, ", ".join(resolutions[:3]) + more)
+    for name, measured in walk.sensors.items():
+        usual = f" at {measured.rate:.4g} Hz" if measured.rate else ""
+        row(name, f"{measured.readings} readings{usual} over {measured.seconds:.1f} s")
     row("poses", _share(walk.poses, walk.frames))
     row("intrinsics", _share(walk.cameras, walk.frames))
     for name, tally in (("parts", walk.parts), ("splits", walk.splits)):
         if tally:
             row(name, ", ".join(f"{key} {count}" for key, count in tally.items()))
+    if walk.dropped:
+        told = [f"{count} {reason}" for reason, count in list(walk.dropped.items())[:REASONS]]
+        if others := sum(list(walk.dropped.values())[REASONS:]):
+            told.append(f"{others} for other reasons")
+        row("left out", f"{sum(walk.dropped.values())} frames: " + ", ".join(told))
+    for makers, pieces in walk.furniture.items():
+        row("furniture", f"{len(pieces)} kind{'s' * (len(pieces) != 1)} by {makers}")
     row("read from", f"{source['source']} ({source['format']}) on {source['date']} by tst {source['tst_version']}")
     for name, note in {**source["options"], **source["notes"]}.items():
         row(name, str(note))

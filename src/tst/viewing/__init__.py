@@ -1,0 +1,1 @@
+"""Looking at a Space in Rerun (docs/view.md); `rerun-sdk` is optional."""
