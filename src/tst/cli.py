@@ -135,7 +135,7 @@ def _read(arguments: list[str]) -> Callable[..., None]:
         print(f"{made.path}: {len(made)} frames, {', '.join(made.modalities())}")
         newest = made.walks[max(made.walks, key=lambda name: made.walks[name].record.date)]
         if lost := newest.dropped():
-            print(f"{len(lost)} frames were left out; `tst info {made.path}` tells why")
+            print(f"{len(lost)} of the recording's frames left out; `tst info {made.path}` tells why")
 
     return command
 

@@ -160,7 +160,10 @@ def _bytes(folder: Path) -> int:
 
 def render(facts: SpaceInfo) -> RenderableType:
     """The same for people, to be printed by rich."""
-    title = Text.assemble((facts.name, "bold"), f"   {facts.frames} frames in {len(facts.walks)} walks   {facts.path}")
+    title = Text.assemble(
+        (facts.name, "bold"),
+        f"   {counted(facts.frames, 'frame')} in {counted(len(facts.walks), 'walk')}   {facts.path}",
+    )
     disk = f"on disk: frames {_size(facts.bytes_frames)}, cache {_size(facts.bytes_cache)} (may be deleted)"
     parts: list[RenderableType] = [title, Text(disk)]
     for walk in facts.walks:
@@ -202,7 +205,7 @@ def _render_walk(walk: WalkInfo) -> Table:
         told = [f"{count} {reason}" for reason, count in list(walk.dropped.items())[:REASONS]]
         if others := sum(list(walk.dropped.values())[REASONS:]):
             told.append(f"{others} for other reasons")
-        row("left out", f"{sum(walk.dropped.values())} frames: " + ", ".join(told))
+        row("left out", counted(sum(walk.dropped.values()), "frame") + ": " + ", ".join(told))
     for makers, pieces in walk.furniture.items():
         row("furniture", f"{len(pieces)} kind{'s' * (len(pieces) != 1)} by {makers}")
     row("read from", f"{source['source']} ({source['format']}) on {source['date']} by tst {source['tst_version']}")
@@ -221,3 +224,8 @@ def _size(count: float) -> str:
             return f"{count:.3g} {unit}"
         count /= 1000
     return f"{count:.3g} GB"
+
+
+def counted(number: int, what: str) -> str:
+    """The number and the noun, in the plural where it belongs."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
