@@ -19,6 +19,7 @@ OPTIONS = {
     "read": ["--walk", "--classes", "--frames", "--keep", "--short-side", "--confidence"],
     "info": ["--check"],
     "show": ["--out", "--frames"],
+    "check": ["--out"],
     "view": ["--out", "--walk", "--frames", "--every"],
     "derive": ["--modalities"],
     "tokenize": ["--out", "--transfer", "--preset", "--steps", "--views.resolution", "--model.width", "--optim.lr"],

@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "read": ("_read", "read a capture into a Space"),
     "info": ("_info", "say what is in a Space"),
     "show": ("_show", "draw a contact sheet of a Space"),
+    "check": ("_check", "say whether a recording is good enough, and what to record next"),
     "view": ("_view", "look at walks in Rerun, or save a recording for it"),
     "derive": ("_derive", "compute normals from depth and edges from RGB"),
     "tokenize": ("_tokenize", "train a tokenizer for each modality of a Space"),
@@ -189,6 +190,30 @@ def _show(arguments: list[str]) -> Callable[..., None]:
             frames: How many frames, evenly spread.
         """
         print(show(Space.open(space), out, frames))
+
+    return command
+
+
+def _check(arguments: list[str]) -> Callable[..., None]:
+    from rich import print as show_rich
+
+    from tst.inspection.check import check
+    from tst.inspection.saving import save
+    from tst.inspection.text import render
+    from tst.space.space import Space
+
+    def command(space: Space_, out: Path | None = None) -> None:
+        """Say whether a recording is good enough, and what to record next.
+
+        Args:
+            space: Folder of the Space.
+            out: Folder for check.json and check.png; by default the Space.
+        """
+        opened = Space.open(space)
+        report = check(opened)
+        files = save(report, out or opened.path)
+        show_rich(render(report))
+        print(*files, sep="\n")
 
     return command
 

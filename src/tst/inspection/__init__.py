@@ -1,0 +1,1 @@
+"""Whether a recording is good enough, and what to record next: `tst check`."""
