@@ -41,7 +41,7 @@ SEVERITY: tuple[Verdict, ...] = ("good", "usable", "record again", "read again")
 def check(space: Space) -> Report:
     """Measure and judge every walk of a Space.
 
-    Frames are sampled where they must be decoded, so that memory is bounded and half an hour of film takes a minute or two.
+    Frames are sampled where they must be decoded, so that memory is bounded and half an hour takes a minute or two.
 
     Raises:
         UserError: the Space has no frames, or a file is damaged.
