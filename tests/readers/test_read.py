@@ -247,9 +247,9 @@ def test_an_interrupted_read_goes_on_and_gives_the_same(nerfstudio_walk: Writer,
         journal.write('{"row": {"id": "00')  # a kill in the middle of a line
     looked = []
 
-    def count(rgb: np.ndarray) -> Any:
+    def count(rgb: np.ndarray, posed: bool) -> Any:
         looked.append(rgb)
-        return look(rgb)
+        return look(rgb, posed)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tst.space.ingest.look", count)
@@ -263,10 +263,10 @@ def test_an_interrupted_read_goes_on_and_gives_the_same(nerfstudio_walk: Writer,
 def test_a_read_that_runs_already_is_told(nerfstudio_walk: Writer, tmp_path: Path) -> None:
     source = nerfstudio_walk()
 
-    def again(rgb: np.ndarray) -> Any:
+    def again(rgb: np.ndarray, posed: bool) -> Any:
         with pytest.raises(UserError, match="running already"):
             read("nerfstudio", source, tmp_path / "home")
-        return look(rgb)
+        return look(rgb, posed)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tst.space.ingest.look", again)

@@ -107,18 +107,18 @@ def _close(a: "Frame", b: "Frame", config: ReadConfig) -> bool:
 
 
 class Look(NamedTuple):
-    """What is measured of an image before it is kept: sharpness, mean grey level, and a grey thumbnail."""
+    """What is measured of an image before it is kept: sharpness, mean grey level, and a grey thumbnail or nothing."""
 
     sharpness: float
     brightness: float
-    thumbnail: list[int]
+    thumbnail: list[float]
 
 
-def look(rgb: np.ndarray) -> Look:
-    """Measure an image, uint8 (H, W, 3)."""
+def look(rgb: np.ndarray, posed: bool) -> Look:
+    """Measure an image, uint8 (H, W, 3); with poses, what it looks like need not be remembered."""
     grey = _small_grey(rgb)
-    thumbnail = cv2.resize(grey, THUMBNAIL, interpolation=cv2.INTER_AREA)
-    return Look(_sharpness(grey), float(thumbnail.mean()), [int(value) for value in thumbnail.ravel()])
+    thumbnail = [] if posed else cv2.resize(grey, THUMBNAIL, interpolation=cv2.INTER_AREA).ravel().tolist()
+    return Look(_sharpness(grey), cv2.mean(grey)[0], thumbnail)
 
 
 def sharpness(rgb: np.ndarray) -> float:
@@ -128,9 +128,11 @@ def sharpness(rgb: np.ndarray) -> float:
 
 def _small_grey(rgb: np.ndarray) -> np.ndarray:
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    while min(grey.shape) >= 2 * SHARPNESS_SIDE:  # exact means of four; the rest is less than a halving
+        grey = cv2.resize(grey, (grey.shape[1] // 2, grey.shape[0] // 2), interpolation=cv2.INTER_AREA)
     scale = SHARPNESS_SIDE / min(grey.shape)
     size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
-    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    return cv2.resize(grey, size, interpolation=cv2.INTER_LINEAR)
 
 
 def _sharpness(small_grey: np.ndarray) -> float:
@@ -142,9 +144,9 @@ class Judge:
     """Decides, in the order of the frames, which candidate of each group is kept."""
 
     def __init__(self, config: ReadConfig, chooses: bool, posed: bool):
-        self._config, self._chooses, self._posed = config, chooses, posed
+        self._config, self._chooses, self.posed = config, chooses, posed
         self._usual: deque[float] = deque(maxlen=REMEMBERED)
-        self._last: list[int] | None = None
+        self._last: list[float] | None = None
 
     def decide(self, looks: list[Look]) -> tuple[int | None, list[str]]:
         """The candidate to keep, or None; and the reason against each of the others (against all, if None)."""
@@ -172,7 +174,7 @@ class Judge:
             usual = float(np.median(self._usual))
             if item.sharpness < self._config.blurred * usual:
                 return f"blurred (sharpness {item.sharpness:.3g}, usual {usual:.3g})"
-        if not self._posed and self._last is not None:
+        if not self.posed and self._last is not None:
             difference = np.abs(np.subtract(item.thumbnail, self._last)).mean()
             if difference < SAME:
                 return "shows the same as the frame before"

@@ -316,7 +316,7 @@ class _Steps:
                     if isinstance(value, UserError):
                         raise value
                 rgb = rgb_picture(loaded.get("rgb", source), where, frame, self._to.config)
-                result.append(_Candidate(index, rgb, look(rgb.array), loaded, None))
+                result.append(_Candidate(index, rgb, look(rgb.array, self._judge.posed), loaded, None))
             except UserError as error:
                 result.append(_Candidate(index, None, None, loaded, error))
         return result
