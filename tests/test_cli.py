@@ -23,8 +23,29 @@ OPTIONS = {
     "view": ["--out", "--walk", "--frames", "--every"],
     "derive": ["--modalities"],
     "tokenize": ["--out", "--transfer", "--preset", "--steps", "--views.resolution", "--model.width", "--optim.lr"],
-    "pretrain": ["--tokenizers", "--out", "--transfer", "--preset", "--objective", "--size", "--jitter.gamma"],
-    "transfer": ["--out", "--encoder", "--preset", "--epochs", "--views.resolution", "--head-channels"],
+    "pretrain": [
+        "--tokenizers",
+        "--out",
+        "--transfer",
+        "--preset",
+        "--objective",
+        "--size",
+        "--jitter.gamma",
+        "--init",
+        "--teacher",
+        "--adapt.preserve",
+    ],
+    "transfer": [
+        "--out",
+        "--encoder",
+        "--backbone",
+        "--specialist",
+        "--freeze",
+        "--preset",
+        "--epochs",
+        "--views.resolution",
+        "--head-channels",
+    ],
     "evaluate": ["--out", "--preset", "--scale", "--batch-size"],
     "demo": ["--out", "--seed", "--rooms", "--transfer-houses", "--specialize.pretrain.steps"],
     "house make": [
@@ -114,7 +135,7 @@ def test_a_folder_without_tokenizers_says_what_to_run(
     tokenizers = tmp_path / "tokenizers"
     ends_with(1, "pretrain", str(walk_space.path), "--tokenizers", str(tokenizers), "--out", str(tmp_path / "run"))
     error = capsys.readouterr().err
-    assert "holds no tokenizers. Run `tst tokenize" in error and error.count("\n") == 1
+    assert "no tokenizers. Run `tst tokenize" in error and error.count("\n") == 1
 
 
 def test_an_interrupted_command_says_how_to_go_on(

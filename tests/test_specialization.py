@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+import tiny_models as tiny
 import tst.readers
 import tst.tokenizers.views
 from captures import CLASSES, write_labelled, write_nerfstudio
 from tst.errors import UserError
 from tst.evaluation.comparison import Comparison
 from tst.evaluation.evaluate import EvaluateConfig
+from tst.files import read_json
 from tst.finetuning.transfer import TransferConfig
 from tst.loop import OptimConfig
 from tst.pretraining.pretrain import PretrainConfig
@@ -223,3 +225,113 @@ def test_an_unknown_task_is_told_before_anything_is_trained(world: World) -> Non
     with pytest.raises(UserError, match=r"--task flying: unknown. Choose one of .*segmentation"):
         world.specialize(task="flying", out="new")
     assert not (world.folder / "new").exists()
+
+
+# Generalists
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Weights of generalists and specialists."""
+    folder = tmp_path_factory.mktemp("others")
+    tiny.write("vit_mae", folder / "mae")
+    tiny.mask2former().save_pretrained(folder / "mask2former")
+    tiny.segformer(["wall", "floor"]).save_pretrained(folder / "segformer")
+    return {path.name: path for path in folder.iterdir()}
+
+
+def test_generalists_are_further_rows_between_scratch_and_ours(world: World, others: dict[str, Path]) -> None:
+    before, comparison = weights(world.out), (world.out / "comparison.json").read_bytes()
+    found = world.specialize(
+        CONFIG.replace(
+            baseline=(f"mae={others['mae']}",),
+            specialist=(f"mask2former={others['mask2former']}",),
+            off_the_shelf=(f"segformer={others['segformer']}",),
+        )
+    )
+    assert [row.name for row in found.rows] == [
+        *("scratch", "multimodal scratch", "segformer off the shelf"),
+        *("mae frozen", "mae fine-tuned", "mask2former fine-tuned", "TST-MAE", "TST-MM"),
+    ]
+    assert found.subject.name == "TST-MM" and found.baseline.name == "scratch"
+    assert [row.miou for row in found.rows if row.name in ROWS] == [row.miou for row in world.comparison.rows]
+    after = weights(world.out)
+    assert before.items() <= after.items() and len(after) == len(before) + 4
+    by_name = {row.name: row for row in found.rows}
+    assert by_name["mae frozen"].extra["learning_rate"] == CONFIG.finetune.optim.lr
+    assert by_name["segformer off the shelf"].transfer_val_miou is None
+    assert not by_name["segformer off the shelf"].confusion[2][2], "no label stands for the ceiling"
+    page = (world.out / "report.html").read_text(encoding="utf-8")
+    warned = page[page.index('class="warnings"') : page.index("</ul>", page.index('class="warnings"'))]
+    for said in (
+        "mae fine-tuned must NOT be used commercially: weights of mae stand under CC-BY-NC-4.0",
+        "segformer off the shelf must NOT be used commercially",
+        "segformer off the shelf has no label for ceiling",
+    ):
+        assert said in warned, said
+    assert "mask2former" not in warned and "weights of mask2former" in page
+    tuned = read_json(world.out / "transfer" / "mae-fine-tuned" / "seed-0" / "config.json")["config"]
+    assert tuned["layer_decay"] == 0.75 and not tuned["freeze"]
+    assert read_json(world.out / "transfer" / "mae-frozen" / "seed-0" / "config.json")["config"]["freeze"]
+    (world.out / "comparison.json").write_bytes(comparison)
+
+
+def test_every_row_has_the_same_trials_of_learning_rates_and_keeps_the_best(
+    world: World, others: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = CONFIG.replace(
+        rows=("scratch",), baseline=(f"mae={others['mae']}",), lr_trials=(0.1, 1.0), lr_trial_share=0.5
+    )
+    found = world.specialize(config, out="trials")
+    out = world.folder / "trials"
+    for row in found.rows:
+        trials = sorted((out / "trials" / row.name.replace(" ", "-")).iterdir())
+        scores = {}
+        for path in trials:
+            tried = read_json(path / "config.json")["config"]
+            assert (tried["epochs"], tried["seed"]) == (1, 0)
+            scores[tried["optim"]["lr"]] = read_json(path / "done.json")["best_val_miou"]
+            assert not (path / "model.safetensors").exists()
+        assert sorted(scores) == pytest.approx([1e-4, 1e-3])
+        best = max(scores.values())
+        assert scores[row.extra["learning_rate"]] == best  # type: ignore[index]
+    assert "learning rate of mae frozen" in (out / "report.html").read_text(encoding="utf-8")
+    monkeypatch.setattr("tst.finetuning.transfer._train", lambda *arguments: pytest.fail("trained again"))
+    assert world.specialize(config, out="trials") == found
+
+
+def test_a_rate_that_diverges_loses(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = MODULE.transfer
+
+    def breaks(*arguments: Any, config: TransferConfig, **options: Any) -> Path:
+        if config.optim.lr > 1e-3:
+            raise UserError("run: the loss is not finite at step 2. Lower the learning rate.")
+        return original(*arguments, config=config, **options)
+
+    monkeypatch.setattr(MODULE, "transfer", breaks)
+    config = CONFIG.replace(rows=("scratch",), lr_trials=(10.0, 1.0))
+    assert world.specialize(config, out="diverged").rows[0].extra["learning_rate"] == 1e-3
+    with pytest.raises(UserError, match=r"scratch: no learning rate of 0.01, 0.1 works. Lower --lr-trials"):
+        world.specialize(config.replace(lr_trials=(10.0, 100.0)), out="all")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"baseline": ("nothing=/no/such",)}, r"/no/such: no such file or folder"),
+        ({"specialist": ("nothing=/no/such",)}, r"/no/such: no such file or folder"),
+        ({"off_the_shelf": ("nothing=/no/such",)}, r"/no/such: not found"),
+        ({"baseline": ("timm:vit_tinny",)}, r"timm .* has no such model"),
+    ],
+)
+def test_weights_that_are_not_there_are_told_before_anything_is_trained(
+    changes: dict[str, Any], said: str, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MODULE, "tokenize", lambda *arguments, **options: pytest.fail("trained"))
+    with pytest.raises(UserError, match=said):
+        world.specialize(CONFIG.replace(**changes), out="early")
+
+
+def test_two_models_of_one_name_are_refused() -> None:
+    with pytest.raises(UserError, match=r"a: two models of one name. Give each its own: NAME=PATH"):
+        CONFIG.replace(baseline=("a=x",), off_the_shelf=("a=y",))

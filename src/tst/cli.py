@@ -306,8 +306,8 @@ def _pretrain(arguments: list[str]) -> Callable[..., None]:
 
     def command(
         space: Space_,
-        tokenizers: Path,
         out: Path,
+        tokenizers: Path | None = None,
         transfer: Path | None = None,
         preset: Preset = "auto",
         config: Annotated[PretrainConfig, tyro.conf.arg(name="")] = defaults.pretrain,
@@ -316,15 +316,17 @@ def _pretrain(arguments: list[str]) -> Callable[..., None]:
 
         Args:
             space: Folder of the Space.
-            tokenizers: Folder that `tst tokenize` made.
             out: Run folder.
+            tokenizers: Folder that `tst tokenize` made; distillation needs none.
             transfer: Labelled Space whose unlabelled frames are mixed in.
             preset: Defaults of all other options: cpu, gpu, or auto by what the machine has.
             config: Options.
         """
-        folders = {path.parent.name: path.parent for path in sorted(tokenizers.glob("*/tokenizer.safetensors"))}
-        if not folders:
-            raise UserError(f"{tokenizers}: holds no tokenizers. Run `tst tokenize {space} --out {tokenizers}` first.")
+        found = sorted(tokenizers.glob("*/tokenizer.safetensors")) if tokenizers else []
+        folders = {path.parent.name: path.parent for path in found}
+        if not folders and config.objective != "distil":
+            folder = tokenizers or "--tokenizers"
+            raise UserError(f"{folder}: no tokenizers. Run `tst tokenize {space} --out FOLDER` and give that folder.")
         opened = Space.open(transfer) if transfer else None
         print(pretrain(Space.open(space), folders, out, transfer=opened, config=config))
 
@@ -341,6 +343,8 @@ def _transfer(arguments: list[str]) -> Callable[..., None]:
         space: Space_,
         out: Path,
         encoder: Path | None = None,
+        backbone: str | None = None,
+        specialist: Path | None = None,
         preset: Preset = "auto",
         config: Annotated[TransferConfig, tyro.conf.arg(name="")] = defaults.finetune,
     ) -> None:
@@ -349,11 +353,14 @@ def _transfer(arguments: list[str]) -> Callable[..., None]:
         Args:
             space: Folder of the labelled Space.
             out: Run folder.
-            encoder: Run folder of a pre-training; without it, from scratch.
+            encoder: Run folder of a pre-training; without any of these three, from scratch.
+            backbone: A generalist instead: a known name, timm:NAME, or a folder or file of weights.
+            specialist: A Mask2Former instead, fine-tuned whole.
             preset: Defaults of all other options: cpu, gpu, or auto by what the machine has.
             config: Options.
         """
-        print(transfer(Space.open(space), out, encoder=encoder, config=config))
+        opened = Space.open(space)
+        print(transfer(opened, out, encoder=encoder, backbone=backbone, specialist=specialist, config=config))
 
     return command
 

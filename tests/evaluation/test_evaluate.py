@@ -18,15 +18,13 @@ from tst.config import Config
 from tst.errors import UserError
 from tst.evaluation.evaluate import EvaluateConfig, Predictor, evaluate, predict_frames, scores, upsample, window_starts
 from tst.evaluation.metrics import FrameConfusions
-from tst.finetuning.task import TaskModel, tasks
-from tst.finetuning.transfer import TransferConfig, save_model
+from tst.finetuning.encoder import EncoderModel
+from tst.finetuning.model import HeadShape, save_model
+from tst.finetuning.task import tasks
 from tst.loop import make_fabric
 from tst.model import Encoder
 from tst.pretraining.batches import model_table
 from tst.space import Space
-from tst.tokenizers.views import ViewConfig
-
-CONFIG = TransferConfig(views=ViewConfig(resolution=32), head_channels=16, head_cells=2, head_depth=1)
 
 
 @given(length=st.integers(32, 400), window=st.sampled_from([16, 32]))
@@ -136,10 +134,9 @@ def write_model(folder: Path, space: Space) -> Path:
     """An untrained model of the space's classes."""
     torch.manual_seed(0)
     assert space.classes
-    head = tasks()["segmentation"].head(192, 2, len(space.classes), 16, 1, 2)
-    save_model(
-        folder / "model.safetensors", TaskModel(Encoder("nano", model_table({}, 32)), head, {}, 32), space, CONFIG
-    )
+    shape = HeadShape(width=192, grid=2, classes=len(space.classes), channels=16, depth=1, cells=2)
+    model = EncoderModel(tasks()["segmentation"], 32, Encoder("nano", model_table({}, 32)), shape)
+    save_model(folder / "model.safetensors", model, space.classes)
     return folder
 
 

@@ -14,11 +14,13 @@ from tst.errors import UserError
 from tst.evaluation.evaluate import evaluate
 from tst.evaluation.metrics import summarise
 from tst.files import read_json
-from tst.finetuning.task import TaskModel, tasks
-from tst.finetuning.transfer import TransferConfig, load_model, save_model, split_frames, transfer
+from tst.finetuning.encoder import EncoderModel
+from tst.finetuning.model import HeadShape, load_model, save_model
+from tst.finetuning.task import tasks
+from tst.finetuning.transfer import TransferConfig, split_frames, transfer
 from tst.loop import OptimConfig
 from tst.modalities.jitter import JitterConfig
-from tst.model import Encoder, FourM, layer_decay_groups, model_state
+from tst.model import Encoder, FourM, model_state
 from tst.model.sizes import get_size
 from tst.pretraining.batches import model_table
 from tst.runs import read_metrics, save_tensors
@@ -70,6 +72,16 @@ def stored_batch(space: Space, modalities: tuple[str, ...], count: int = 3) -> d
         frames = np.stack([walk.read(name, index)[:32, :32] for index in range(count)]).astype(np.float32)
         batch[name] = torch.from_numpy(frames).movedim(-1, 1) if frames.ndim == 4 else torch.from_numpy(frames)[:, None]
     return batch
+
+
+def depth_model() -> EncoderModel:
+    """A nano encoder that also looks at depth."""
+    table = model_table({"depth": 48}, 32)
+    tokenizers = {"depth": Tokenizer("depth", 32, TOKENIZER)}
+    shape = HeadShape(width=192, grid=2, classes=3, channels=16, depth=1, cells=2)
+    return EncoderModel(
+        tasks()["segmentation"], 32, Encoder("nano", table, drop_path=0.1), shape, tokenizers=tokenizers
+    )
 
 
 # Tasks
@@ -125,10 +137,9 @@ def test_segmentation_scores_the_labelled_pixels_alone(labelled_space: Space) ->
 
 
 def test_layer_decay_groups_hold_every_weight_of_encoder_and_head_once() -> None:
-    encoder = Encoder("nano", model_table({"depth": 48}, 32))
-    head = tasks()["segmentation"].head(192, 2, 3, 16, 1, 2)
-    model = TaskModel(encoder, head, {"depth": Tokenizer("depth", 32, TOKENIZER)}, 32)
-    groups = layer_decay_groups(encoder, head, 1e-3, 0.05, 0.75)
+    model = depth_model()
+    encoder, head = model.encoder, model.head
+    groups = model.groups(1e-3, 0.05, 0.75)
     held = [id(parameter) for group in groups for parameter in group["params"]]
     assert len(held) == len(set(held))
     assert set(held) == {id(p) for p in [*encoder.parameters(), *head.parameters()]}
@@ -195,6 +206,7 @@ def test_modalities_beside_rgb_are_looked_at_and_their_tokenizer_stays_as_it_is(
 ) -> None:
     out = transfer(space, tmp_path / "run", tokenizers={"depth": depth_tokenizer}, config=CONFIG, precision="32-true")
     model, metadata = load_model(out)
+    assert isinstance(model, EncoderModel)
     assert model.inputs == ("rgb", "depth") and metadata["classes"] == space.classes
     stored = stored_batch(space, ("rgb", "depth"))
     with torch.no_grad():
@@ -214,6 +226,7 @@ def test_the_encoder_starts_from_the_pre_trained_weights(space: Space, tmp_path:
     model, _ = load_model(
         transfer(space, tmp_path / "run", encoder=tmp_path / "encoder", config=config, precision="32-true")
     )
+    assert isinstance(model, EncoderModel)
     expected = pretrained.encoder_state()
     for name, value in model.encoder.state_dict().items():
         torch.testing.assert_close(value, expected[name], rtol=0, atol=1e-6, msg=name)
@@ -228,10 +241,8 @@ def test_other_pre_trained_weights_are_other_inputs_of_the_run(space: Space, tmp
 
 def test_a_saved_model_predicts_the_same_when_it_is_loaded(space: Space, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    encoder = Encoder("nano", model_table({"depth": 48}, 32), drop_path=0.1)
-    head = tasks()["segmentation"].head(192, 2, 3, 16, 1, 2)
-    model = TaskModel(encoder, head, {"depth": Tokenizer("depth", 32, TOKENIZER)}, 32).eval()
-    save_model(tmp_path / "model.safetensors", model, space, CONFIG)
+    model = depth_model().eval()
+    save_model(tmp_path / "model.safetensors", model, space.classes or [])
     stored = stored_batch(space, ("rgb", "depth"))
     with torch.no_grad():
         expected = model(stored)

@@ -91,9 +91,9 @@ def drawn(sources: list[TokenSource], made: BatchMaker, monkeypatch: pytest.Monk
     seen: list[Tensor] = []
     original = TokenSource.gather
 
-    def spy(self: TokenSource, frames: Tensor, views: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def spy(self: TokenSource, frames: Tensor, views: Tensor, size: int) -> tuple[Tensor, dict[str, Tensor]]:
         seen.extend([frames, views])
-        return original(self, frames, views)
+        return original(self, frames, views, size)
 
     with monkeypatch.context() as patch:
         patch.setattr(TokenSource, "gather", spy)

@@ -8,64 +8,22 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from world import CONFIG, NAMES, World, run
 
 import tst.readers
 import tst.space.cache
 import tst.tokenizers.views
-from captures import write_labelled, write_nerfstudio
+from captures import write_labelled
 from tst.errors import UserError
 from tst.files import read_json
-from tst.loop import OptimConfig
 from tst.modalities.derive import derive
 from tst.model import Encoder, load_encoder
 from tst.pretraining.batches import Batch, BatchMaker, model_table
-from tst.pretraining.pretrain import PretrainConfig, load_pretrained, pretrain
+from tst.pretraining.pretrain import load_pretrained, pretrain
 from tst.runs import read_metrics
 from tst.space import Space
 from tst.space.space import Walk
-from tst.tokenizers.tokenizer import Tokenizer, TokenizerModelConfig
-from tst.tokenizers.train import held_back_frames, save_tokenizer
-from tst.tokenizers.views import ViewConfig
-
-MODEL = TokenizerModelConfig(width=64, encoder_depth=1, decoder_depth=1, levels=(4, 4, 3))
-NAMES = ("rgb", "depth", "normals", "edges")
-CONFIG = PretrainConfig(
-    views=ViewConfig(resolution=32, per_frame=3),
-    optim=OptimConfig(batch_size=4, log_every=1, checkpoint_every=2),
-    steps=3,
-    decoder_depth=1,
-    transfer_modalities=NAMES,
-    held_back=0.3,
-    validate_every=2,
-)
-
-
-@dataclass
-class World:
-    space: Space
-    labelled: Space  # its labels cannot be decoded
-    tokenizers: dict[str, Path]
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    folder = tmp_path_factory.mktemp("pretrain")
-    walk = tst.readers.read("nerfstudio", write_nerfstudio(folder / "walk", labels=False), folder / "space")
-    labelled = tst.readers.read("labelled", write_labelled(folder / "labelled"), folder / "labelled_space")
-    for name in ("semantic", "instance"):
-        for one, index in labelled.frames():
-            one.file(name, index).write_bytes(b"whoever opens this has looked at the labels")
-    tokenizers = {}
-    torch.manual_seed(0)
-    for name in NAMES:
-        tokenizers[name] = folder / "tokenizers" / name
-        save_tokenizer(tokenizers[name] / "tokenizer.safetensors", Tokenizer(name, 32, MODEL))
-    return World(derive(walk), derive(labelled), tokenizers)
-
-
-def run(world: World, out: Path, config: PretrainConfig = CONFIG, transfer: bool = True) -> Path:
-    labelled = world.labelled if transfer else None
-    return pretrain(world.space, world.tokenizers, out, transfer=labelled, config=config, precision="32-true")
+from tst.tokenizers.train import held_back_frames
 
 
 @dataclass

@@ -17,7 +17,7 @@ from tst.evaluation import top_down
 from tst.evaluation.metrics import FrameConfusions
 from tst.evaluation.top_down import TopDownMaps
 from tst.files import write_json
-from tst.finetuning.transfer import load_model
+from tst.finetuning.model import load_model
 from tst.loop import Precision, make_fabric
 from tst.progress import track
 from tst.space.space import Space

@@ -1,4 +1,4 @@
-"""`tst transfer`: fine-tune an encoder, pre-trained or not, on labels of other places (paper Sec. 3.4, W.2)."""
+"""`tst transfer`: fine-tune an encoder, ours or a generalist's, on labels of other places (paper Sec. 3.4, W.2)."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,19 +9,27 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
+from tst import backbones
+from tst.backbones.licences import entry
 from tst.config import Config
 from tst.errors import UserError
 from tst.files import digest
-from tst.finetuning.task import TaskModel, tasks
+from tst.finetuning.backbone import BackboneModel
+from tst.finetuning.encoder import EncoderModel
+from tst.finetuning.mask2former import Mask2Former
+from tst.finetuning.model import HeadShape, TaskModel, save_model
+from tst.finetuning.task import tasks
 from tst.loop import OptimConfig, Precision, fit, make_fabric
 from tst.modalities.crop import random_boxes
 from tst.modalities.jitter import JitterConfig
-from tst.model.fourm import Encoder, layer_decay_groups, load_encoder
-from tst.pretraining.batches import model_table
-from tst.pretraining.pretrain import SizeName, load_pretrained
-from tst.runs import Run, load_tensors, save_tensors
+from tst.model.fourm import Encoder
+from tst.model.pretrained import Pretrained, initialise
+from tst.model.sizes import SIZES
+from tst.pretraining.batches import grid_side, model_table, token_name
+from tst.pretraining.initial import read_initial
+from tst.pretraining.pretrain import SizeName
+from tst.runs import Run
 from tst.space.space import Space
-from tst.tokenizers.tokenizer import Tokenizer, TokenizerModelConfig
 from tst.tokenizers.tokens import tokenizer_key
 from tst.tokenizers.train import load_tokenizer
 from tst.tokenizers.views import FrameSource, ViewConfig, centre_boxes
@@ -32,7 +40,9 @@ class TransferConfig(Config):
 
     task: str = "segmentation"
     size: SizeName = "nano"
-    """Model size; must be that of the pre-trained encoder."""
+    """Model size; must be that of the pre-trained encoder. A backbone has its own."""
+    freeze: bool = False
+    """Train the head alone, on the features as they are."""
     views: ViewConfig = ViewConfig()
     """Resolution, and range of the random crops."""
     optim: OptimConfig = OptimConfig(lr=1e-3, batch_size=32, betas=(0.9, 0.999))
@@ -61,72 +71,129 @@ def transfer(
     out: Path,
     *,
     encoder: Path | None = None,
+    backbone: str | Path | None = None,
+    specialist: Path | None = None,
     tokenizers: Mapping[str, Path] | None = None,
     config: TransferConfig = TransferConfig(),
     precision: Precision = "auto",
 ) -> Path:
     """Fine-tune on the labelled `space` and return the run folder with `model.safetensors`.
 
+    Without any of `encoder`, `backbone` and `specialist` an encoder of ours starts from scratch.
+
     Args:
-        encoder: run folder of a pre-training; None starts from scratch.
-        tokenizers: of modalities that are inputs beside RGB ("multimodal scratch").
+        encoder: run folder of a pre-training.
+        backbone: what `tst.backbones.load` takes: a known name, `timm:NAME`, or a folder or file of weights.
+        specialist: folder of a Mask2Former, which is fine-tuned whole, through its own loss.
+        tokenizers: of modalities that are inputs beside RGB ("multimodal scratch"), for an encoder of ours.
 
     Raises:
-        UserError: the space has no labels or classes, the task is unknown, or the encoder does not fit.
+        UserError: the space has no labels or classes, the task is unknown, or the weights do not fit or cannot be read.
     """
+    tokenizers = dict(tokenizers or {})
+    given = [
+        name for name, value in (("encoder", encoder), ("backbone", backbone), ("specialist", specialist)) if value
+    ]
+    if len(given) > 1 or (tokenizers and given not in ([], ["encoder"])):
+        raise UserError(
+            f"transfer: {' and '.join([*given, *(['tokenizers'] if tokenizers else [])])} exclude each other."
+        )
     if config.task not in tasks():
         raise UserError(f"--task {config.task}: unknown. Choose one of {', '.join(tasks())}.")
     task = tasks()[config.task]
-    tokenizers = dict(tokenizers or {})
     missing = [name for name in ("rgb", task.label, *tokenizers) if name not in space.modalities()]
     if missing or not space.classes:
         what = ", ".join(missing) or "class names (--classes when it was read)"
         raise UserError(f"{space.path}: {config.task} needs {what}, which this space lacks.")
     fabric = make_fabric(precision=precision)
-    loaded = {name: load_tokenizer(folder) for name, folder in tokenizers.items()}
+    torch.manual_seed(config.seed)
+    if backbone:
+        model, key = _backbone_model(backbone, space.classes, config)
+    elif specialist:
+        model, key = _specialist_model(specialist, space.classes, config)
+    else:
+        model, key = _encoder_model(encoder, tokenizers, space.classes, config)
     source = FrameSource(space, ["rgb", task.label, *tokenizers], config.views.short_side, fabric.device)
-    weights = load_pretrained(encoder) if encoder else None
-    if weights:
-        for name, value in (("size", config.size), ("resolution", config.views.resolution)):
-            if weights[1][name] != value:
-                raise UserError(
-                    f"{encoder}: was pre-trained with {name} {weights[1][name]}, not {value}. Use the same for both."
-                )
-    inputs = {
-        "frames": source.key,
-        "encoder": digest({k: float(v.double().sum()) for k, v in weights[0].items()}) if weights else None,
-        "tokenizers": {name: tokenizer_key(item) for name, item in loaded.items()},
-    }
-    with Run(out, "transfer", config.model_dump(mode="json"), inputs) as run:
+    inputs = {"frames": source.key, **key}
+    with Run(out, "transfer", config.model_dump(mode="json"), inputs, model.licences) as run:
         if run.summary:
             return Path(out)
-        model = _build(space, weights, loaded, config)
         summary = _train(fabric, run, model, source, config)
         run.finish(summary)
     return Path(out)
 
 
-def _build(
-    space: Space,
-    weights: tuple[dict[str, Tensor], dict[str, Any]] | None,
-    tokenizers: dict[str, Tokenizer],
-    config: TransferConfig,
-) -> TaskModel:
-    torch.manual_seed(config.seed)
+Built = tuple[TaskModel, dict[str, Any]]  # a model, and what of it decides the result of a run
+
+
+def _encoder_model(
+    folder: Path | None, tokenizers: Mapping[str, Path], classes: list[str], config: TransferConfig
+) -> Built:
+    loaded = {name: load_tokenizer(path) for name, path in tokenizers.items()}
+    keys = {name: tokenizer_key(item) for name, item in loaded.items()}
+    vocabularies = {name: item.config.vocabulary for name, item in loaded.items()}
     resolution = config.views.resolution
-    vocabularies = {name: item.config.vocabulary for name, item in tokenizers.items()}
-    encoder = Encoder(config.size, model_table(vocabularies, resolution), drop_path=config.drop_path)
-    if weights:
-        load_encoder(encoder, weights[0])
-    assert space.classes
-    head = _head(encoder.dim, len(space.classes), config)
-    return TaskModel(encoder, head, dict(tokenizers), resolution)
+    pretrained = read_initial(folder) if folder else None
+    if pretrained:
+        _check_fits(pretrained, config)
+        table = model_table(vocabularies, resolution, pretrained.pixels.patch)
+        encoder = Encoder(pretrained.size, table, **pretrained.options, drop_path=config.drop_path)
+        stems = {name: token_name(name, resolution).split("@")[0] for name in keys}
+        initialise(
+            encoder, pretrained, [stems[name] for name in keys if pretrained.tokenizers.get(stems[name]) == keys[name]]
+        )
+    else:
+        encoder = Encoder(config.size, model_table(vocabularies, resolution), drop_path=config.drop_path)
+    key = {"encoder": pretrained.key if pretrained else None, "tokenizers": keys}
+    shape = _head_shape(encoder.dim, grid_side(resolution), classes, config)
+    model = EncoderModel(
+        tasks()[config.task],
+        resolution,
+        encoder,
+        shape,
+        tokenizers=loaded,
+        freeze=config.freeze,
+        licences=pretrained.licences if pretrained else (),
+    )
+    return model, key
 
 
-def _head(width: int, classes: int, config: TransferConfig) -> nn.Module:
-    grid = config.views.resolution // 16
+def _check_fits(pretrained: Pretrained, config: TransferConfig) -> None:
+    """A run of ours must be of the size and resolution of the models that it is compared with."""
+    if pretrained.size.name in SIZES and pretrained.size.name != config.size:  # others are as large as they are
+        name, theirs, ours = "size", pretrained.size.name, str(config.size)
+    elif pretrained.kind == "tst" and pretrained.pixels.grid[0] != grid_side(config.views.resolution):
+        name, theirs, ours = "resolution", pretrained.pixels.name.split("@")[1], str(config.views.resolution)
+    else:
+        return
+    raise UserError(f"{pretrained.path}: was pre-trained with {name} {theirs}, not {ours}. Use the same for both.")
+
+
+def _backbone_model(spec: str | Path, classes: list[str], config: TransferConfig) -> Built:
+    backbone = backbones.load(spec)
+    key = {"backbone": _weights_key(backbone.state_dict())}
+    if not config.freeze:
+        backbone.drop_blocks(config.drop_path)
+    resolution = config.views.resolution
+    shape = _head_shape(backbone.width, backbone.grid(resolution), classes, config)
+    licences = [entry(f"weights of {backbone.name}", backbone.licence, "where this model started from")]
     task = tasks()[config.task]
-    return task.head(width, grid, classes, config.head_channels, config.head_depth, config.head_cells)
+    return BackboneModel(task, resolution, backbone, shape, freeze=config.freeze, licences=licences), key
+
+
+def _specialist_model(folder: Path, classes: list[str], config: TransferConfig) -> Built:
+    if config.task != "segmentation" or config.freeze:
+        raise UserError(f"{folder}: a specialist is fine-tuned whole, for segmentation. Leave out --freeze and --task.")
+    model = Mask2Former.load(folder, len(classes), config.views.resolution)
+    return model, {"specialist": _weights_key(model.state_dict())}
+
+
+def _weights_key(state: Mapping[str, Tensor]) -> str:
+    return digest({name: float(value.double().sum()) for name, value in state.items()})
+
+
+def _head_shape(width: int, grid: int, classes: list[str], config: TransferConfig) -> HeadShape:
+    return HeadShape(width, grid, len(classes), config.head_channels, config.head_depth, config.head_cells)
 
 
 def split_frames(space: Space, validation_share: float) -> tuple[Tensor, Tensor]:
@@ -163,7 +230,7 @@ def _train(fabric: Any, run: Run, model: TaskModel, source: FrameSource, config:
         flip = torch.rand(len(frames), generator=generator) < (0.5 if config.views.flip else 0.0)
         stored, labels = crops(frames, boxes / torch.cat([extents, extents], 1), flip)
         stored["rgb"] = config.jitter.apply(stored["rgb"], generator)
-        return task.loss(wrapped(stored), labels), {}
+        return wrapped(stored, labels), {}
 
     def validate(model: nn.Module) -> dict[str, float]:
         outputs, labels = [], []
@@ -175,9 +242,7 @@ def _train(fabric: Any, run: Run, model: TaskModel, source: FrameSource, config:
             labels.append(label)
         return {f"val_{name}": value for name, value in task.score(outputs, labels, source.space).items()}
 
-    groups = layer_decay_groups(
-        model.encoder, model.head, config.optim.lr, config.optim.weight_decay, config.layer_decay
-    )
+    groups = model.groups(config.optim.lr, config.optim.weight_decay, config.layer_decay)
     model_, summary = fit(
         fabric,
         run,
@@ -193,43 +258,11 @@ def _train(fabric: Any, run: Run, model: TaskModel, source: FrameSource, config:
         best=f"val_{task.metric}",
     )
     assert isinstance(model_, TaskModel)
-    save_model(run.path / "model.safetensors", model_, source.space, config)
-    parameters = sum(p.numel() for p in [*model_.encoder.parameters(), *model_.head.parameters()])
-    return summary | {"parameters": parameters, "train_frames": len(train), "validation_frames": len(validation)}
-
-
-def save_model(path: Path, model: TaskModel, space: Space, config: TransferConfig) -> None:
-    """Write a task model as one self-contained safetensors file: weights, tokenizers, config, class names."""
-    metadata = {
-        "config": config.model_dump(mode="json"),
-        "classes": space.classes,
-        "tokenizers": {
-            name: item.config.model_dump(mode="json")  # type: ignore[union-attr, operator]
-            for name, item in model.tokenizers.items()
-        },
+    assert source.space.classes
+    path = run.path / "model.safetensors"
+    save_model(path, model_, source.space.classes, config=config.model_dump(mode="json"))
+    return summary | {
+        "parameters": model_.parameter_count,
+        "train_frames": len(train),
+        "validation_frames": len(validation),
     }
-    save_tensors(path, {name: value.clone() for name, value in model.state_dict().items()}, metadata)
-
-
-def load_model(path: Path) -> tuple[TaskModel, dict[str, Any]]:
-    """Read a task model from its run folder or file.
-
-    Returns:
-        The model in evaluation mode, and its metadata: config, classes, tokenizers.
-    """
-    path = Path(path)
-    tensors, metadata = load_tensors(path / "model.safetensors" if path.is_dir() else path)
-    if "classes" not in metadata:
-        raise UserError(f"{path}: not a transferred model. Give the run folder of `tst transfer`.")
-    config = TransferConfig.model_validate(metadata["config"])
-    resolution = config.views.resolution
-    tokenizers = {
-        name: Tokenizer(name, resolution, TokenizerModelConfig.model_validate(item))
-        for name, item in metadata["tokenizers"].items()
-    }
-    vocabularies = {name: item.config.vocabulary for name, item in tokenizers.items()}
-    encoder = Encoder(config.size, model_table(vocabularies, resolution))
-    head = _head(encoder.dim, len(metadata["classes"]), config)
-    model = TaskModel(encoder, head, dict(tokenizers), resolution)
-    model.load_state_dict(tensors)
-    return model.eval(), metadata

@@ -3,6 +3,7 @@
 Shape suffixes: B batch, N queries, L keys, D width of the model, h heads, d channels of a head.
 """
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -10,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tst.model.sizes import Size
+from tst.model.sizes import Size, has_bias, is_gated
 
 
 class LayerNorm(nn.Module):
@@ -110,27 +111,40 @@ def _normed(q_norm: nn.Module, k_norm: nn.Module, q: Tensor, k: Tensor, v: Tenso
     return q_norm(q).to(v.dtype), k_norm(k).to(v.dtype)
 
 
+def quick_gelu(x: Tensor) -> Tensor:
+    """OpenAI CLIP's `x * sigmoid(1.702 x)`."""
+    return x * torch.sigmoid(1.702 * x)
+
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": F.gelu,
+    "quick_gelu": quick_gelu,
+    "gelu_tanh": functools.partial(F.gelu, approximate="tanh"),
+}
+
+
 class Mlp(nn.Module):
     """`fc2(gelu(fc1 x))`."""
 
-    def __init__(self, dim: int, hidden: int) -> None:
+    def __init__(self, dim: int, hidden: int, activation: str = "gelu") -> None:
         super().__init__()
+        self.activation = ACTIVATIONS[activation]
         self.fc1 = linear(dim, hidden, bias=True)
         self.fc2 = linear(hidden, dim, bias=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Per token."""
-        return self.fc2(F.gelu(self.fc1(x)))
+        return self.fc2(self.activation(self.fc1(x)))
 
 
 class GatedMlp(nn.Module):
     """SwiGLU: `fc2(silu(fc1 x) * fc3 x)`."""
 
-    def __init__(self, dim: int, hidden: int) -> None:
+    def __init__(self, dim: int, hidden: int, *, bias: bool = False) -> None:
         super().__init__()
-        self.fc1 = linear(dim, hidden, bias=False)
-        self.fc2 = linear(hidden, dim, bias=False)
-        self.fc3 = linear(dim, hidden, bias=False)
+        self.fc1 = linear(dim, hidden, bias=bias)
+        self.fc2 = linear(hidden, dim, bias=bias)
+        self.fc3 = linear(dim, hidden, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Per token."""
@@ -140,9 +154,9 @@ class GatedMlp(nn.Module):
 class EncoderBlock(nn.Module):
     """`x += attn(norm1 x); x += mlp(norm2 x)`."""
 
-    def __init__(self, size: Size, family: str, *, qk_norm: bool, drop_path: float) -> None:
+    def __init__(self, size: Size, family: str, *, qk_norm: bool, drop_path: float, norm_eps: float = 1e-6) -> None:
         super().__init__()
-        norm, attention, mlp = _parts(size, family, qk_norm)
+        norm, attention, mlp = _parts(size, family, qk_norm, norm_eps)
         self.norm1 = norm()
         self.attn = attention(SelfAttention)
         self.norm2 = norm()
@@ -158,9 +172,9 @@ class EncoderBlock(nn.Module):
 class DecoderBlock(nn.Module):
     """`x += self_attn(norm1 x); x += cross_attn(query_norm x, context_norm context); x += mlp(norm2 x)`."""
 
-    def __init__(self, size: Size, family: str, *, qk_norm: bool, drop_path: float) -> None:
+    def __init__(self, size: Size, family: str, *, qk_norm: bool, drop_path: float, norm_eps: float = 1e-6) -> None:
         super().__init__()
-        norm, attention, mlp = _parts(size, family, qk_norm)
+        norm, attention, mlp = _parts(size, family, qk_norm, norm_eps)
         self.norm1 = norm()
         self.self_attn = attention(SelfAttention)
         self.query_norm = norm()
@@ -193,12 +207,12 @@ def drop_path_rates(last: float, depth: int) -> list[float]:
 
 
 def _parts(
-    size: Size, family: str, qk_norm: bool
+    size: Size, family: str, qk_norm: bool, norm_eps: float
 ) -> tuple[Callable[[], LayerNorm], Callable[[type], nn.Module], Callable[[], nn.Module]]:
-    bias = family == "gelu"
+    bias = has_bias(family)
     hidden = size.hidden(family)
     return (
-        lambda: LayerNorm(size.dim, bias=bias),
+        lambda: LayerNorm(size.dim, bias=bias, eps=norm_eps),
         lambda kind: kind(size.dim, size.heads, bias=bias, qk_norm=qk_norm),
-        lambda: Mlp(size.dim, hidden) if bias else GatedMlp(size.dim, hidden),
+        lambda: GatedMlp(size.dim, hidden, bias=bias) if is_gated(family) else Mlp(size.dim, hidden, family),
     )

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from tst.errors import UserError
 from tst.model.blocks import DecoderBlock, EncoderBlock, LayerNorm, drop_path_rates
 from tst.model.embeddings import INIT_STD, DecoderEmbedding, EncoderEmbedding
-from tst.model.sizes import FAMILIES, Family, Size, get_size
+from tst.model.sizes import FAMILIES, Family, Size, get_size, has_bias
 from tst.model.table import ModalitySpec, check_table, input_slices, target_slices
 
 
@@ -29,6 +29,7 @@ class Output:
     accuracy: dict[str, Tensor] = field(default_factory=dict)  # share of tokens guessed exactly; loss_only=False
     logits: dict[str, Tensor] = field(default_factory=dict)  # (K, V), sample after sample; return_logits=True
     labels: dict[str, Tensor] = field(default_factory=dict)  # (K,), beside logits
+    encoded: Tensor | None = None  # (B, I, D) features of the input tokens after encoder_norm, in the index's order
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ class Encoder(nn.Module):
     """The encoder alone (4M's FMViT, for any input modalities): what is transferred.
 
     `modalities` that are not inputs are passed over. `drop_path` is the rate at the last block, linear over depth.
+    `pre_norm` (CLIP: a norm before the first block) and `norm_eps` are there to hold other ViTs exactly.
     """
 
     def __init__(
@@ -103,6 +105,8 @@ class Encoder(nn.Module):
         family: Family = "swiglu_nobias",
         qk_norm: bool = False,
         num_register_tokens: int = 0,
+        pre_norm: bool = False,
+        norm_eps: float = 1e-6,
         drop_path: float = 0.0,
     ) -> None:
         super().__init__()
@@ -114,20 +118,24 @@ class Encoder(nn.Module):
             "family": family,
             "qk_norm": qk_norm,
             "num_register_tokens": num_register_tokens,
+            "pre_norm": pre_norm,
+            "norm_eps": norm_eps,
         }
         self.num_register_tokens = num_register_tokens
         self.input_slices = input_slices(self.modalities)
         dim = self.size.dim
         if num_register_tokens:
             self.register_tokens = nn.Parameter(torch.randn(1, num_register_tokens, dim) * INIT_STD)
+        if pre_norm:
+            self.encoder_pre_norm = LayerNorm(dim, bias=has_bias(family), eps=norm_eps)
         self.encoder_embeddings = nn.ModuleDict(
             {spec.name: EncoderEmbedding(spec, dim) for spec in self.modalities if spec.input}
         )
         self.encoder = nn.ModuleList(
-            EncoderBlock(self.size, family, qk_norm=qk_norm, drop_path=rate)
+            EncoderBlock(self.size, family, qk_norm=qk_norm, drop_path=rate, norm_eps=norm_eps)
             for rate in drop_path_rates(drop_path, self.size.encoder_depth)
         )
-        self.encoder_norm = LayerNorm(dim, bias=family == "gelu")
+        self.encoder_norm = LayerNorm(dim, bias=has_bias(family), eps=norm_eps)
 
     @property
     def dim(self) -> int:
@@ -184,6 +192,8 @@ class Encoder(nn.Module):
         """Blocks and norm; register tokens are put in front."""
         if self.num_register_tokens:
             x_BID = torch.cat([self.register_tokens.expand(x_BID.shape[0], -1, -1), x_BID], dim=1)
+        if self.options["pre_norm"]:
+            x_BID = self.encoder_pre_norm(x_BID)
         x_BID = _stream(x_BID)
         for block in self.encoder:
             x_BID = block(x_BID)
@@ -211,6 +221,8 @@ class FourM(Encoder):
         family: Family = "swiglu_nobias",
         qk_norm: bool = False,
         num_register_tokens: int = 0,
+        pre_norm: bool = False,
+        norm_eps: float = 1e-6,
         share_modality_embeddings: bool = True,
         tie_logits: bool = True,
         drop_path: float = 0.0,
@@ -223,6 +235,8 @@ class FourM(Encoder):
             family=family,
             qk_norm=qk_norm,
             num_register_tokens=num_register_tokens,
+            pre_norm=pre_norm,
+            norm_eps=norm_eps,
             drop_path=drop_path,
         )
         dim = self.size.dim
@@ -246,10 +260,10 @@ class FourM(Encoder):
                 if name in self.encoder_embeddings:
                     embedding.mod_emb = self.encoder_embeddings[name].mod_emb
         self.decoder = nn.ModuleList(
-            DecoderBlock(self.size, family, qk_norm=qk_norm, drop_path=rate)
+            DecoderBlock(self.size, family, qk_norm=qk_norm, drop_path=rate, norm_eps=norm_eps)
             for rate in drop_path_rates(decoder_drop_path, self.size.decoder_depth)
         )
-        self.decoder_norm = LayerNorm(dim, bias=family == "gelu")
+        self.decoder_norm = LayerNorm(dim, bias=has_bias(family), eps=norm_eps)
 
     def forward(  # type: ignore[override]
         self,
@@ -285,7 +299,7 @@ class FourM(Encoder):
         absent = [name for name in chosen.segments if name not in targets]
         assert not absent, f"the index selects targets of {absent}, which were not given"
         y_KD = self._decode(context_BID, chosen, local_BTD)
-        output = Output(y_KD.new_zeros(()), {}, {})
+        output = Output(y_KD.new_zeros(()), {}, {}, encoded=encoded[:, self.num_register_tokens :])
         modules = cast(dict[str, DecoderEmbedding], self.decoder_embeddings)
         for name, segment in chosen.segments.items():
             logits_KV = modules[name].to_logits(y_KD[segment.part])
@@ -374,9 +388,13 @@ class LoadReport:
     unexpected: tuple[str, ...]
 
 
+# Of an encoder, all but the embeddings of its inputs.
+CORE = ("encoder", "encoder_norm", "encoder_pre_norm", "register_tokens")
+
+
 def is_encoder_name(name: str) -> bool:
     """Whether a state-dict name belongs to the encoder."""
-    return _room(name) in ("encoder", "encoder_norm", "encoder_embeddings", "register_tokens")
+    return _room(name) in (*CORE, "encoder_embeddings")
 
 
 def _room(name: str) -> str:
@@ -423,6 +441,15 @@ def load_fourm(model: FourM, state: Mapping[str, Tensor]) -> None:
     Raises:
         UserError: a name is missing or unknown, or a shape differs.
     """
+    model.load_state_dict(check_state(model, state))
+
+
+def check_state(model: FourM, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state with both names of shared tensors, if it is whole; the model may be on the meta device.
+
+    Raises:
+        UserError: a name is missing or unknown, or a shape differs.
+    """
     own = model.state_dict()
     full = fill_shared(state)
     missing = [name for name in own if name not in full]
@@ -433,7 +460,7 @@ def load_fourm(model: FourM, state: Mapping[str, Tensor]) -> None:
             "Build the model with the modalities, the size and the options of the checkpoint."
         )
     _check_shapes(own, full)
-    model.load_state_dict(full)
+    return full
 
 
 def load_encoder(
@@ -464,11 +491,10 @@ def load_encoder(
             full[after + name.removeprefix(before)] = (
                 own[after + "pos_emb"] if name.endswith(".pos_emb") and after + "pos_emb" in own else value
             )
-    core = ("encoder", "encoder_norm", "register_tokens")
     missing = [name for name in own if is_encoder_name(name) and name not in full]
     unexpected = [name for name in full if name not in own]
     for what, names in (("missing", missing), ("unknown", unexpected)):
-        wrong = [name for name in names if _room(name) in core]
+        wrong = [name for name in names if _room(name) in CORE]
         if wrong:
             raise UserError(
                 f"the weights do not fit the encoder ({encoder.size.name}, {encoder.size.encoder_depth} blocks): "

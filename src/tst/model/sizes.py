@@ -1,27 +1,40 @@
-"""How wide and how deep: 4M's sizes and one smaller."""
+"""How wide and how deep, and of which kind: 4M's sizes and one smaller; any other ViT's has its own `Size`."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from tst.errors import UserError
 
-Family = Literal["swiglu_nobias", "gelu"]
+# The MLP, and whether linears and norms have biases: 4M's two families, and those of other ViTs, all with biases (CLIP:
+# quick_gelu; SigLIP: gelu_tanh; the largest DINOv2: swiglu).
+Family = Literal["swiglu_nobias", "gelu", "quick_gelu", "gelu_tanh", "swiglu"]
 FAMILIES: tuple[str, ...] = get_args(Family)
+
+
+def has_bias(family: str) -> bool:
+    """Whether linears and norms of a family have biases."""
+    return family != "swiglu_nobias"
+
+
+def is_gated(family: str) -> bool:
+    """Whether a third matrix gates the MLP of a family."""
+    return family in ("swiglu_nobias", "swiglu")
 
 
 @dataclass(frozen=True)
 class Size:
-    """Width, heads (64 channels each) and depth."""
+    """Width, heads (4M: 64 channels each) and depth."""
 
     name: str
     dim: int
     heads: int
     encoder_depth: int
     decoder_depth: int
+    mlp_hidden: int = 0  # width inside the MLP where it is not 4M's
 
     def hidden(self, family: str) -> int:
         """Width inside the MLP: 4 D, or int(2 * 4 D / 3) where a third matrix gates it (1365 and such are meant)."""
-        return int(2 * 4 * self.dim / 3) if family == "swiglu_nobias" else 4 * self.dim
+        return self.mlp_hidden or (int(2 * 4 * self.dim / 3) if is_gated(family) else 4 * self.dim)
 
 
 SIZES: dict[str, Size] = {

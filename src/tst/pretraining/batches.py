@@ -1,5 +1,8 @@
 """Batches for pre-training: pixels cropped on the device, tokens gathered, nothing per sample in Python.
 
+A view has one grid: tokens of TOKEN_PATCH pixels, and pixels cropped to as many patches of the encoder's own size (a
+view of 144 pixels has 9 x 9 tokens, and for an encoder with patches of 14 its RGB is 126 pixels wide).
+
 Shape letters: B batch, N frames, V views of a frame, L tokens of a view, M modalities of the model.
 """
 
@@ -15,9 +18,16 @@ from tst.model.table import ModalitySpec
 from tst.tokenizers.tokens import Tokens
 from tst.tokenizers.views import FrameSource, Views
 
+TOKEN_PATCH = 16
+
+
+def grid_side(resolution: int) -> int:
+    """Tokens along one side of a view."""
+    return resolution // TOKEN_PATCH
+
 
 def pixel_name(resolution: int) -> str:
-    """4M's name of the pixel input."""
+    """4M's name of the pixel input; `resolution` is the view's, whatever the encoder's patch size."""
     return f"rgb@{resolution}"
 
 
@@ -26,12 +36,15 @@ def token_name(modality: str, resolution: int) -> str:
     return f"{MODALITIES[modality].token_name}@{resolution}"
 
 
-def model_table(vocabularies: dict[str, int], resolution: int) -> list[ModalitySpec]:
-    """The model's modalities: RGB as pixels (input) and, for each modality with tokens, tokens (input and target)."""
-    grid = (resolution // 16, resolution // 16)
-    pixels = ModalitySpec(pixel_name(resolution), "pixels", grid=grid, patch=16, channels=3, input=True, target=False)
+def model_table(vocabularies: dict[str, int], resolution: int, patch: int = TOKEN_PATCH) -> list[ModalitySpec]:
+    """The model's modalities: RGB as pixels (input) and, for each modality with tokens, tokens (input and target).
+
+    `patch` is the encoder's: pixels are given at grid x patch.
+    """
+    grid = (grid_side(resolution), grid_side(resolution))
+    pixels = ModalitySpec(pixel_name(resolution), "pixels", grid=grid, patch=patch, target=False)
     return [pixels] + [
-        ModalitySpec(token_name(name, resolution), "tokens", vocab=size, grid=grid, patch=16, input=True, target=True)
+        ModalitySpec(token_name(name, resolution), "tokens", vocab=size, grid=grid, patch=TOKEN_PATCH)
         for name, size in vocabularies.items()
     ]
 
@@ -71,22 +84,16 @@ class TokenSource:
             for name, tokens in self.tokens.items()
         }
 
-    def gather(self, frames_B: Tensor, views_B: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Pixels (B, 3, H, W) in 0..255 and tokens (B, L) of the given views."""
+    def gather(self, frames_B: Tensor, views_B: Tensor, size: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Pixels (B, 3, size, size) in 0..255 and tokens (B, L) of the given views."""
         boxes, flip = self.views.boxes_NV4[frames_B, views_B], self.views.flip_NV[frames_B, views_B]
-        size = round(self.tokens_side * 16)
         pixels = self.rgb.crop("rgb", frames_B, boxes, flip, size)
         where = (frames_B.to(self.rgb.device), views_B.to(self.rgb.device))
         return pixels, {name: array[where].long() for name, array in self._arrays.items()}
 
-    @property
-    def tokens_side(self) -> int:
-        """Tokens along one side of a view."""
-        return round(next(iter(self._arrays.values())).shape[-1] ** 0.5)
-
 
 class BatchMaker:
-    """Draws batches over one or two sources in fixed proportion."""
+    """Draws batches over one or two sources in fixed proportion; `patch` is the encoder's."""
 
     def __init__(
         self,
@@ -96,10 +103,12 @@ class BatchMaker:
         resolution: int,
         jitter: JitterConfig | None,
         repeats: int = 1,
+        patch: int = TOKEN_PATCH,
     ) -> None:
         assert len(sources) == len(counts)
         self.sources, self.counts, self.resolution, self.jitter = sources, counts, resolution, jitter
-        self.repeats = repeats
+        self.repeats, self.patch, self.vocabularies = repeats, patch, vocabularies
+        self.pixels_side = grid_side(resolution) * patch
         self.names = {modality: token_name(modality, resolution) for modality in vocabularies}
         available = [[True] + [name in source.tokens for name in vocabularies] for source in sources]
         self.available_BM = torch.tensor(available).repeat_interleave(torch.tensor(counts), 0)
@@ -119,7 +128,9 @@ class BatchMaker:
     def assemble(self, frames: list[Tensor], views: list[Tensor], generator: torch.Generator | None) -> Batch:
         """The batch of given frames and views of each source; without a generator, no jitter."""
         parts = [
-            source.gather(*where) for source, *where in zip(self.sources, frames, views, strict=True) if len(where[0])
+            source.gather(frames_B, views_B, self.pixels_side)
+            for source, frames_B, views_B in zip(self.sources, frames, views, strict=True)
+            if len(frames_B)
         ]
         pixels = torch.cat([part[0] for part in parts])
         if self.jitter is not None and generator is not None:
@@ -139,4 +150,4 @@ class BatchMaker:
     @property
     def tokens_count(self) -> int:
         """Tokens of one view."""
-        return (self.resolution // 16) ** 2
+        return grid_side(self.resolution) ** 2

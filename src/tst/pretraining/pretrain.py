@@ -1,7 +1,12 @@
-"""`tst pretrain`: masked modelling of all modalities (TST-MM) or of RGB alone (TST-MAE); paper Sec. 3.3, W.1."""
+"""`tst pretrain`: masked modelling of all modalities (TST-MM) or of RGB alone (TST-MAE); paper Sec. 3.3, W.1.
+
+From scratch, or from weights that are already good (adaptation, paper Sec. 4.5); and the distillation control (App. R).
+
+Shape suffixes: B batch, N tokens of a grid, D width of the model.
+"""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,18 +19,30 @@ from tst.config import Config
 from tst.errors import UserError
 from tst.loop import OptimConfig, Precision, fit, make_fabric
 from tst.modalities.jitter import JitterConfig
-from tst.model.fourm import FourM, model_state, parameter_groups
-from tst.model.sizes import get_size
-from tst.pretraining.batches import Batch, BatchMaker, TokenSource, model_table
-from tst.pretraining.masking import MaskingConfig, TokenMasker, all_to_all, rgb_to_all
+from tst.model.fourm import Encoder, FourM, Output, model_state
+from tst.model.pretrained import Pretrained, initialise
+from tst.model.sizes import Size, get_size
+from tst.pretraining.adaptation import AdaptConfig, Thaw, adaptation_groups, cosine_distance, teacher_features
+from tst.pretraining.batches import (
+    TOKEN_PATCH,
+    Batch,
+    BatchMaker,
+    TokenSource,
+    grid_side,
+    model_table,
+    pixel_name,
+)
+from tst.pretraining.distillation import Loss, Student, Validate, distillation
+from tst.pretraining.initial import architecture, read_initial, same_tokens
+from tst.pretraining.masking import MaskingConfig, Selection, TokenMasker, all_to_all, rgb_to_all
 from tst.runs import Run, load_tensors, save_tensors
 from tst.space.space import Space
 from tst.tokenizers.tokenizer import Tokenizer
-from tst.tokenizers.tokens import make_tokens
+from tst.tokenizers.tokens import make_tokens, tokenizer_key
 from tst.tokenizers.train import held_back_frames, load_tokenizer
 from tst.tokenizers.views import FrameSource, ViewConfig, draw_views
 
-Objective = Literal["mm", "mae"]
+Objective = Literal["mm", "mae", "distil"]
 SizeName = Literal["nano", "tiny", "small", "base"]
 
 
@@ -33,9 +50,17 @@ class PretrainConfig(Config):
     """Multimodal masked modelling."""
 
     objective: Objective = "mm"
-    """`mm`: every modality that has a tokenizer (TST-MM); `mae`: RGB alone (TST-MAE)."""
+    """`mm`: every modality that has a tokenizer (TST-MM); `mae`: RGB alone (TST-MAE); `distil`: features of `teacher`
+    alone, without tokens."""
     size: SizeName = "nano"
-    """Model size: nano, tiny, small or base."""
+    """Model size: nano, tiny, small or base; with `init` it is that of the initial weights."""
+    init: Path | None = None
+    """Weights to start from instead of random ones: a 4M checkpoint, a ViT (DINOv2, CLIP, SigLIP, MAE, timm) or a run
+    folder of `tst pretrain` (docs/adaptation.md)."""
+    adapt: AdaptConfig = AdaptConfig()
+    """Schedule of the initial weights."""
+    teacher: Path | None = None
+    """Whose features `distil` learns: any weights that `init` takes."""
     views: ViewConfig = ViewConfig()
     optim: OptimConfig = OptimConfig()
     steps: PositiveInt = 3000
@@ -54,8 +79,8 @@ class PretrainConfig(Config):
     transfer_modalities: tuple[str, ...] = ("rgb", "depth", "normals", "edges")
     """What the transfer set contributes: the paper takes its RGB; where it has depth, geometry can be used too."""
     decoder_depth: NonNegativeInt | None = None
-    """Decoder blocks; None takes as many as the size has. With 0 each target is read off the encoder at its own
-    position, so that all that is learnt stays in the encoder, which is what is kept."""
+    """Decoder blocks; None takes as many as the size (or `init`) has. With 0 each target is read off the encoder at
+    its own position, so that all that is learnt stays in the encoder, which is what is kept."""
     local_context: bool = True
     """Let a target start from what is visible at its own position (docs/model.md); False is 4M's decoder."""
     jitter: JitterConfig = JitterConfig()
@@ -71,18 +96,36 @@ class PretrainConfig(Config):
     def _check(self) -> "PretrainConfig":
         if self.decoder_depth == 0 and (self.objective == "mae" or not self.local_context):
             raise ValueError("decoder_depth 0 needs objective mm and local_context; give it 1 or more")
+        if (self.teacher is not None) != (self.objective == "distil"):
+            raise ValueError("objective distil needs a teacher, and only it has one. Give both, or neither")
         if not self.all_to_all and not self.rgb_to_all:
             raise ValueError("all_to_all and rgb_to_all are both off, so no input could be drawn. Turn one on")
         return self
 
     def budgets(self, shared: int) -> tuple[int, int]:
         """Input and target tokens a sample; `shared`: how many modalities beside RGB every source has."""
-        one = (self.views.resolution // 16) ** 2
+        one = grid_side(self.views.resolution) ** 2
         if self.objective == "mae":
             default_in, default_out = one // 4, one - one // 4
         else:
             default_in, default_out = one, one if self.all_to_all else one * max(shared, 1)
         return self.num_input or default_in, self.num_target or default_out
+
+
+FOURM_ADAPTATION = PretrainConfig(
+    size="base",
+    views=ViewConfig(resolution=224, flip=False),
+    optim=OptimConfig(lr=8e-4, batch_size=4096, warmup=0.1, clip=0.0, checkpoint_every=1000),
+    steps=47_684,
+    num_input=256,
+    num_target=256,
+    local_context=False,
+    jitter=JitterConfig(probability=0.0),
+    repeats=4,
+    adapt=AdaptConfig(lr=1.0, layer_decay=1.0, frozen_steps=0),
+)
+"""Paper Tab. 11, base: adapting 4M-21 with 100 B tokens (4096 samples of 512), 10 B of them warm-up, base learning rate
+5e-5 x 4096 / 256. Smaller batches need a smaller `optim.lr`, in proportion."""
 
 
 def pretrain(
@@ -96,17 +139,20 @@ def pretrain(
 ) -> Path:
     """Pre-train the encoder-decoder on `space` and return the run folder with `model.safetensors`.
 
+    Licences of the initial weights and of the teacher are told, and kept in provenance and metadata.
+
     Args:
-        tokenizers: run folders of the tokenizers, by modality (`tokenize` returns them).
+        tokenizers: run folders of the tokenizers, by modality (`tokenize` returns them); `distil` needs none.
         transfer: the labelled set whose frames are mixed in, those of its test split left out (its labels are never
             read here).
 
     Raises:
-        UserError: RGB has no tokenizer, a tokenizer has another resolution, or the budgets cannot be met.
+        UserError: RGB has no tokenizer, a tokenizer has another resolution, the budgets cannot be met, or initial
+            weights cannot be used.
     """
     fabric = make_fabric(precision=precision)
-    chosen = ("rgb",) if config.objective == "mae" else tuple(tokenizers)
-    if "rgb" not in tokenizers:
+    chosen = {"mm": tuple(tokenizers), "mae": ("rgb",), "distil": ()}[config.objective]
+    if "rgb" not in tokenizers and config.objective != "distil":
         raise UserError("pre-training needs an RGB tokenizer. Run `tst tokenize` with rgb among its modalities.")
     if transfer is not None and config.mix_in and "rgb" not in config.transfer_modalities:
         raise UserError("the transfer set is mixed in by its RGB. Add rgb to --transfer-modalities, or set --mix-in 0.")
@@ -117,17 +163,22 @@ def pretrain(
                 f"{tokenizers[name]}: was trained at {tokenizer.resolution} px, "
                 f"but pre-training runs at {config.views.resolution} px. Use the same --views.resolution for both."
             )
+    given = {"init": config.init, "teacher": config.teacher}
+    others = {role: read_initial(path) for role, path in given.items() if path is not None}
     sources = token_sources(fabric, space, transfer if config.mix_in else None, loaded, config)
-    inputs = {
+    inputs: dict[str, Any] = {
         "frames": [source.rgb.key for source in sources],
         "tokens": [{name: tokens.key for name, tokens in source.tokens.items()} for source in sources],
+        **{role: weights.key for role, weights in others.items()},
     }
+    licences = [item for weights in others.values() for item in weights.licences]
     # Before the run folder is claimed, so that the same --out serves once the budgets are mended.
-    prepared = _prepare(sources, loaded, config)
-    with Run(out, "pretrain", config.model_dump(mode="json"), inputs) as run:
+    maker, held_back = _batches(sources, loaded, config, others.get("init"))
+    masker = None if config.objective == "distil" else _masker(sources, maker, config)
+    with Run(out, "pretrain", config.model_dump(mode="json"), inputs, licences) as run:
         if run.summary:
             return Path(out)
-        summary = _train(fabric, run, sources, loaded, config, *prepared)
+        summary = _train(fabric, run, maker, held_back, masker, loaded, config, others)
         run.finish(summary)
     return Path(out)
 
@@ -142,7 +193,8 @@ def token_sources(
             tokenizers if item is space else {n: t for n, t in tokenizers.items() if n in config.transfer_modalities}
         )
         present = {name: tokenizer for name, tokenizer in allowed.items() if name in item.modalities()}
-        frames = FrameSource(item, list(present), config.views.short_side, fabric.device)
+        shown = list(dict.fromkeys(("rgb", *present)))
+        frames = FrameSource(item, shown, config.views.short_side, fabric.device)
         views = draw_views(frames.extents_N2, config.views)
         tokens = {name: make_tokens(fabric, frames, tokenizer, views) for name, tokenizer in present.items()}
         sources.append(
@@ -151,12 +203,24 @@ def token_sources(
     return sources
 
 
-def _prepare(
-    sources: list[TokenSource], tokenizers: Mapping[str, Tokenizer], config: PretrainConfig
-) -> tuple[TokenMasker, BatchMaker, Tensor]:
-    """Masker and batches, checked against each other, and the frames held back, which are taken from the sources."""
+def _batches(
+    sources: list[TokenSource], tokenizers: Mapping[str, Tokenizer], config: PretrainConfig, initial: Pretrained | None
+) -> tuple[BatchMaker, Tensor]:
+    """Training batches, and the frames held back from them, which are taken from the first source."""
+    held_back = held_back_frames(len(sources[0].frames), config.held_back)
+    held_back_frames_ = sources[0].frames[held_back]
+    sources[0].frames = sources[0].frames[~held_back]
+    second = round(config.optim.batch_size * config.mix_in) if len(sources) > 1 else 0
+    counts = [config.optim.batch_size - second, second][: len(sources)]
     vocabularies = {name: tokenizer.config.vocabulary for name, tokenizer in tokenizers.items()}
+    patch = initial.pixels.patch if initial else TOKEN_PATCH
     resolution = config.views.resolution
+    maker = BatchMaker(sources, counts, vocabularies, resolution, config.jitter, config.repeats, patch)
+    return maker, held_back_frames_
+
+
+def _masker(sources: list[TokenSource], maker: BatchMaker, config: PretrainConfig) -> TokenMasker:
+    """Checked against what the sources have."""
     shared = set.intersection(*(set(source.tokens) for source in sources)) - {"rgb"}
     num_input, num_target = config.budgets(len(shared))
     masking = MaskingConfig(
@@ -164,47 +228,137 @@ def _prepare(
         num_target=num_target,
         mixture=(*(all_to_all() if config.all_to_all else ()), *rgb_to_all(config.rgb_to_all)),
     )
-    masker = TokenMasker(model_table(vocabularies, resolution), masking)
-    held_back = held_back_frames(len(sources[0].frames), config.held_back)
-    held_back_frames_ = sources[0].frames[held_back]
-    sources[0].frames = sources[0].frames[~held_back]
-    second = round(config.optim.batch_size * config.mix_in) if len(sources) > 1 else 0
-    counts = [config.optim.batch_size - second, second][: len(sources)]
-    maker = BatchMaker(sources, counts, vocabularies, resolution, config.jitter, config.repeats)
+    masker = TokenMasker(model_table(maker.vocabularies, config.views.resolution), masking)
     masker.check(maker.available_BM)
-    return masker, maker, held_back_frames_
+    return masker
 
 
 def _train(
     fabric: Any,
     run: Run,
-    sources: list[TokenSource],
-    tokenizers: Mapping[str, Tokenizer],
-    config: PretrainConfig,
-    masker: TokenMasker,
     maker: BatchMaker,
     held_back: Tensor,
+    masker: TokenMasker | None,
+    tokenizers: Mapping[str, Tokenizer],
+    config: PretrainConfig,
+    others: Mapping[str, Pretrained],
 ) -> dict[str, Any]:
-    vocabularies = {name: tokenizer.config.vocabulary for name, tokenizer in tokenizers.items()}
+    initial, teacher = others.get("init"), others.get("teacher")
     resolution = config.views.resolution
-    table = model_table(vocabularies, resolution)
+    keys = {name: tokenizer_key(tokenizer) for name, tokenizer in tokenizers.items()}
     torch.manual_seed(config.seed)
-    size = get_size(config.size)
+    table = model_table(maker.vocabularies, resolution, maker.patch)
+    size, options = _size(config, initial), initial.options if initial else {}
+    encoder = (
+        FourM(size, table, **options, local_context=config.local_context) if masker else Encoder(size, table, **options)
+    )
+    learned = frozenset[str]()
+    if initial:
+        learned = initialise(encoder, initial, same_tokens(initial, keys))
+    model: nn.Module = encoder if teacher is None else Student(encoder, teacher.size.dim)
+    head = model.to_teacher if isinstance(model, Student) else None
+    optimizer = config.optim.optimizer(adaptation_groups(encoder, head, learned, config.optim, config.adapt))
+    checkpoint = run.load_checkpoint()
+    thaw = Thaw(
+        optimizer,
+        frozen_steps=config.adapt.frozen_steps,
+        rise=round(config.optim.warmup * config.steps),
+        step=checkpoint[1]["step"] if checkpoint else 0,
+    )
+    fixed = _validation_batches(maker, held_back, config)
+    if teacher:
+        frozen = _frozen(teacher, resolution, fabric.device)
+        loss, validate = distillation(frozen, maker, fixed, thaw.next)
+    else:
+        assert masker
+        original = _frozen(initial, resolution, fabric.device) if initial and config.adapt.preserve else None
+        loss = _masked_loss(fabric, encoder, maker, masker, thaw, config.adapt.preserve, original)
+        validate = _masked_validation(masker, fixed, config.seed)
+    _, summary = fit(
+        fabric,
+        run,
+        model,
+        optimizer,
+        loss,
+        steps=config.steps,
+        config=config.optim,
+        seed=config.seed,
+        label=f"pretrain {config.objective}",
+        validate=validate,
+        validate_every=config.validate_every,
+    )
+    metadata = {
+        "size": size.name,
+        "decoder_depth": size.decoder_depth,
+        "resolution": resolution,
+        "vocabularies": maker.vocabularies,
+        "encoder": architecture(encoder),
+        "objective": config.objective,
+        "tokenizers": keys,
+        **{role: {"path": str(item.path), "kind": item.kind, "key": item.key} for role, item in others.items()},
+        "licences": [licence for item in others.values() for licence in item.licences],
+    }
+    state = model_state(encoder) if isinstance(encoder, FourM) else encoder.state_dict()
+    save_tensors(run.path / "model.safetensors", state, metadata)
+    frames = [len(source.frames) for source in maker.sources]
+    return summary | {"parameters": sum(p.numel() for p in model.parameters()), "train_frames": frames}
+
+
+def _size(config: PretrainConfig, initial: Pretrained | None) -> Size:
+    size = initial.size if initial else get_size(config.size)
     if config.decoder_depth is not None:
         size = dataclasses.replace(size, decoder_depth=config.decoder_depth)
-    model = FourM(size, table, local_context=config.local_context)
-    optimizer = config.optim.optimizer(parameter_groups(model, config.optim.weight_decay))
+    return size
 
-    def step(model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+
+def _frozen(weights: Pretrained, resolution: int, device: torch.device) -> Encoder:
+    """The original as it was, at the grid of the views: what to stay near, or to learn from."""
+    side = grid_side(resolution)
+    return weights.rgb_encoder((side, side)).requires_grad_(False).to(device)
+
+
+def _masked_loss(
+    fabric: Any,
+    raw: Encoder,
+    maker: BatchMaker,
+    masker: TokenMasker,
+    thaw: Thaw,
+    preserve: float,
+    original: Encoder | None,
+) -> Loss:
+    """Cross-entropy of the targets, and the distance to the original's features once these can change."""
+
+    def loss(model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        frozen = thaw.next()
         batch = maker.draw(generator)
         selection = masker.sample(batch.available_BM, generator)
         output = model(batch.inputs, batch.inputs, selection.input_index_BI, selection.target_index_BT)
-        return output.loss, {f"loss/{name}": value for name, value in output.losses.items()}
+        parts = {f"loss/{name}": value for name, value in output.losses.items()}
+        if original is None or frozen:
+            return output.loss, parts
+        pixels = batch.inputs[pixel_name(maker.resolution)]
+        with fabric.autocast():
+            features_BND = _rgb_features(raw, output, selection, pixels, pixel_name(maker.resolution))
+            parts["preserve"] = cosine_distance(features_BND, teacher_features(original, pixels))
+        return output.loss + preserve * parts["preserve"], parts
 
-    fixed = _validation_batches(sources[0], held_back, vocabularies, resolution, config)
+    return loss
 
+
+def _rgb_features(raw: Encoder, output: Output, selection: Selection, pixels_B3HW: Tensor, name: str) -> Tensor:
+    """Features (B, N, D) of the whole image and nothing else: those just computed if that is what was visible."""
+    part = raw.input_slices[name]
+    index_BI = selection.input_index_BI
+    if index_BI.shape[1] != part.stop - part.start or int(index_BI.max()) >= part.stop:
+        return raw.encode({name: pixels_B3HW})
+    assert part.start == 0 and output.encoded is not None  # pixels come first in the table
+    order_BND = index_BI.argsort(1).to(output.encoded.device)[..., None].expand_as(output.encoded)
+    return output.encoded.gather(1, order_BND)
+
+
+def _masked_validation(masker: TokenMasker, fixed: Sequence[Batch], seed: int) -> Validate:
     def validate(model: nn.Module) -> dict[str, float]:
-        generator = torch.Generator().manual_seed(config.seed)
+        generator = torch.Generator().manual_seed(seed)
         sums: dict[str, float] = {}
         total = 0
         for batch in fixed:
@@ -217,44 +371,25 @@ def _train(
                 sums[f"val_loss/{name}"] = sums.get(f"val_loss/{name}", 0.0) + float(value) * size
         return {name: value / total for name, value in sums.items()}
 
-    model_, summary = fit(
-        fabric,
-        run,
-        model,
-        optimizer,
-        step,
-        steps=config.steps,
-        config=config.optim,
-        seed=config.seed,
-        label=f"pretrain {config.objective}",
-        validate=validate,
-        validate_every=config.validate_every,
-    )
-    metadata = {
-        "size": config.size,
-        "decoder_depth": size.decoder_depth,
-        "resolution": resolution,
-        "vocabularies": vocabularies,
-    }
-    assert isinstance(model_, FourM)
-    save_tensors(run.path / "model.safetensors", model_state(model_), metadata)
-    frames = [len(source.frames) for source in sources]
-    return summary | {"parameters": sum(p.numel() for p in model_.parameters()), "train_frames": frames}
+    return validate
 
 
-def _validation_batches(
-    source: TokenSource, frames: Tensor, vocabularies: dict[str, int], resolution: int, config: PretrainConfig
-) -> list[Batch]:
+def _validation_batches(maker: BatchMaker, frames: Tensor, config: PretrainConfig) -> list[Batch]:
     """Fixed batches of the held-back frames, two views each, without jitter."""
     where = frames.repeat_interleave(2)
     views = torch.from_numpy(np.tile([0, min(1, config.views.per_frame - 1)], len(frames)))
     batches = []
     for part in torch.arange(len(where)).split(64):
-        maker = BatchMaker([source], [len(part)], vocabularies, resolution, None)
-        batches.append(maker.assemble([where[part]], [views[part]], None))
+        still = BatchMaker(
+            maker.sources[:1], [len(part)], maker.vocabularies, maker.resolution, None, patch=maker.patch
+        )
+        batches.append(still.assemble([where[part]], [views[part]], None))
     return batches
 
 
 def load_pretrained(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Weights and metadata (size, resolution, vocabularies) of a pre-training run."""
+    """Weights and metadata (size, resolution, vocabularies, encoder, licences) of a pre-training run.
+
+    `tst.pretraining.initial.read_initial` gives the encoder that holds them.
+    """
     return load_tensors(Path(folder) / "model.safetensors")

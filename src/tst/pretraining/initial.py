@@ -1,0 +1,83 @@
+"""What pre-training starts from, or learns from: a 4M checkpoint, a ViT, or a run of our own, told apart by content."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from tst.errors import UserError
+from tst.modalities import MODALITIES
+from tst.model.checkpoints import is_4m, parse_4m
+from tst.model.fourm import Encoder
+from tst.model.from_vit import parse_vit
+from tst.model.pretrained import Pretrained
+from tst.model.sizes import Size, get_size
+from tst.model.weights import read_config, read_weights
+from tst.pretraining.batches import model_table
+
+
+def read_initial(path: Path) -> Pretrained:
+    """Weights of any kind that an encoder of ours can hold; their licences are told on standard error.
+
+    Args:
+        path: a run folder of `tst pretrain`, a 4M checkpoint, or a ViT's folder or file.
+
+    Raises:
+        UserError: it is none of them, or cannot be read.
+    """
+    path = Path(path)
+    state, metadata = read_weights(path)
+    if "tst" in metadata:
+        pretrained = _of_run(path, state, json.loads(metadata["tst"]))
+    elif is_4m(state):
+        pretrained = parse_4m(path, state, {**read_config(path), **metadata})
+    else:
+        pretrained = parse_vit(path, state)
+    from tst.backbones.licences import tell  # backbones are read by this module too
+
+    for item in pretrained.licences:
+        tell(item["what"], item["licence"])
+    return pretrained
+
+
+def architecture(encoder: Encoder) -> dict[str, Any]:
+    """What an encoder like this is built with, for a run's metadata: size, options, patch of the pixels."""
+    size = encoder.size
+    patches = [spec.patch for spec in encoder.modalities if spec.kind == "pixels"]
+    return {"size": vars(size), "options": encoder.options, "patch": patches[0]}
+
+
+def same_tokens(pretrained: Pretrained, keys: Mapping[str, str]) -> list[str]:
+    """Stems of the token modalities whose ids mean what they meant to `pretrained` (for `initialise`).
+
+    Args:
+        keys: content key of each tokenizer in use (`tokenizer_key`), by modality.
+    """
+    stems = {MODALITIES[name].token_name: key for name, key in keys.items()}
+    return [stem for stem, key in stems.items() if pretrained.tokenizers.get(stem) == key]
+
+
+def _built_with(metadata: dict[str, Any]) -> tuple[Size, dict[str, Any], int]:
+    known = metadata.get("encoder")
+    if known is None:  # a run from before encoders could be of other kinds
+        return get_size(metadata["size"]), {}, 16
+    return Size(**known["size"]), known["options"], known["patch"]
+
+
+def _of_run(path: Path, state: dict[str, Tensor], metadata: dict[str, Any]) -> Pretrained:
+    if "vocabularies" not in metadata:
+        raise UserError(f"{path}: is a run, but not of pre-training. Give the run folder of `tst pretrain`.")
+    size, options, patch = _built_with(metadata)
+    resolution = metadata["resolution"]
+    return Pretrained(
+        path=path,
+        kind="tst",
+        size=size,
+        options=options,
+        modalities=tuple(model_table(metadata["vocabularies"], resolution, patch)),
+        state=state,
+        licences=tuple(metadata.get("licences", ())),
+        tokenizers={MODALITIES[name].token_name: key for name, key in metadata.get("tokenizers", {}).items()},
+    )
