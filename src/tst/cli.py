@@ -523,7 +523,7 @@ def _specialize(arguments: list[str]) -> Callable[..., None]:
 def _print_comparison(comparison: Any) -> None:
     for row in comparison.rows:
         low, high = row.ci95
-        print(f"{row.name:<20} mIoU {row.miou:6.2f}  (95 % interval {low:.2f} to {high:.2f}, seeds: {len(row.seeds)})")
+        print(f"{row.name:<28} mIoU {row.miou:6.2f}  (95 % interval {low:.2f} to {high:.2f}, seeds: {len(row.seeds)})")
 
 
 if __name__ == "__main__":
