@@ -88,14 +88,14 @@ def _journal(path: Path) -> list[dict[str, Any]]:
 
 def _sweep(parent: Path, name: str, mine: Path) -> None:
     for stale in parent.glob(f".{name}.*.reading"):
-        if stale == mine:
-            continue
         with contextlib.suppress(OSError):
+            newest = max((p.stat().st_mtime for p in stale.glob("journal.jsonl")), default=stale.stat().st_mtime)
+            # The age goes first: to try the lock of a younger one could keep its owner from taking it.
+            if stale == mine or time.time() - newest < ABANDONED_AFTER:
+                continue
             handle = os.open(stale, os.O_RDONLY)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                newest = max((p.stat().st_mtime for p in stale.glob("journal.jsonl")), default=stale.stat().st_mtime)
-                if time.time() - newest > ABANDONED_AFTER:
-                    shutil.rmtree(stale, ignore_errors=True)
+                shutil.rmtree(stale, ignore_errors=True)
             finally:
                 os.close(handle)
