@@ -55,6 +55,10 @@ class OptimConfig(Config):
         return torch.optim.AdamW(parameters, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay, fused=True)
 
 
+class DivergedError(UserError):
+    """The loss stopped being finite."""
+
+
 Precision = Literal["auto", "bf16-mixed", "32-true"]
 
 
@@ -108,7 +112,7 @@ def fit(
         The model with the resulting weights (best, EMA or last), and a summary: steps, samples, seconds, last metrics.
 
     Raises:
-        UserError: the loss stopped being finite.
+        DivergedError: the loss stopped being finite.
     """
     device = fabric.device
     model.to(device)
@@ -168,7 +172,7 @@ def fit(
             if step % config.log_every == 0 or step == steps:
                 row = {name: float(total) / pending for name, total in sums.items()}
                 if not math.isfinite(row["loss"]):
-                    raise UserError(f"{run.path}: the loss is not finite at step {step}. Lower the learning rate.")
+                    raise DivergedError(f"{run.path}: the loss is not finite at step {step}. Lower the learning rate.")
                 row["lr"] = config.lr * factor
                 sums, pending = {}, 0
             if validate and (step == steps or (validate_every and step % validate_every == 0)):

@@ -12,7 +12,6 @@ import tyro
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from tst.backbones.hub import locate
-from tst.backbones.licences import is_non_commercial
 from tst.backbones.timm_vit import read_timm
 from tst.config import Config
 from tst.errors import UserError
@@ -25,7 +24,8 @@ from tst.files import digest, read_json
 from tst.finetuning.off_the_shelf import take_off_the_shelf
 from tst.finetuning.task import tasks
 from tst.finetuning.transfer import TransferConfig, transfer
-from tst.loop import OptimConfig, Precision
+from tst.licences import is_non_commercial
+from tst.loop import DivergedError, OptimConfig, Precision
 from tst.modalities.derive import derive
 from tst.modalities.jitter import JitterConfig
 from tst.pretraining.pretrain import PretrainConfig, pretrain
@@ -402,9 +402,7 @@ def _learning_rate(
         folder = out / contender.folder / f"lr-{lr:g}"
         try:
             transfer(labelled, folder, **contender.start, config=short, precision=precision)
-        except UserError as error:
-            if "loss is not finite" not in str(error):
-                raise
+        except DivergedError:
             tried[lr] = None
             continue
         tried[lr] = read_json(folder / "done.json")[score]

@@ -8,8 +8,8 @@ from typing import Any
 
 from tst.backbones.base import About, Backbone, Source
 from tst.backbones.hub import locate, read
-from tst.backbones.licences import tell
 from tst.errors import UserError
+from tst.licences import tell
 
 
 def _registry() -> dict[str, type[Backbone]]:

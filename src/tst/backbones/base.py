@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tst.backbones.licences import is_non_commercial
+from tst.licences import is_non_commercial
 
 Triple = tuple[float, float, float]
 
@@ -103,7 +103,7 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def tokens(self, x_B3HW: Tensor) -> Tensor:
-        """Tokens (B, N, D) of normalised pixels with H = W, a multiple of `patch`; no class or register tokens."""
+        """Tokens (B, N, D) of normalised pixels, H and W multiples of `patch`; no class or register tokens."""
 
     @property
     def name(self) -> str:
@@ -139,8 +139,20 @@ class Backbone(nn.Module, ABC):
             side: multiple of `patch` that the image is resized to first; None takes the nearest.
         """
         side = side or self.side(rgb_B3HW.shape[-1])
-        assert rgb_B3HW.shape[-1] == rgb_B3HW.shape[-2] and side % self.patch == 0, (rgb_B3HW.shape, side, self.patch)
-        return self.tokens((resize_square(rgb_B3HW.float(), side) - self.mean) / self.std)
+        assert rgb_B3HW.shape[-1] == rgb_B3HW.shape[-2], rgb_B3HW.shape
+        return self.features(rgb_B3HW, (side, side)).flatten(1, 2)
+
+    def features(self, rgb_B3HW: Tensor, size: tuple[int, int]) -> Tensor:
+        """Features (B, h, w, D) on the grid of an image of any shape.
+
+        Args:
+            rgb_B3HW: stored values 0..255.
+            size: height and width, multiples of `patch`, that the image is resized to first.
+        """
+        height, width = size
+        assert height % self.patch == width % self.patch == 0, (size, self.patch)
+        x_BND = self.tokens((resize(rgb_B3HW.float(), size) - self.mean) / self.std)
+        return x_BND.unflatten(1, (height // self.patch, width // self.patch))
 
     def layers(self) -> list[list[tuple[str, nn.Parameter]]]:
         """Named parameters from input to output: the embeddings, each block, what follows them."""
@@ -178,11 +190,16 @@ class _Dropped:
         return (x, *output[1:]) if isinstance(output, tuple) else x
 
 
-def resize_square(x_BCHW: Tensor, side: int) -> Tensor:
-    """Images at `side` x `side`, averaged where they shrink; unchanged if they have it."""
-    if x_BCHW.shape[-2:] == (side, side):
+def resize(x_BCHW: Tensor, size: tuple[int, int]) -> Tensor:
+    """Images at (height, width), averaged where they shrink; unchanged if they have it."""
+    if x_BCHW.shape[-2:] == size:
         return x_BCHW
-    return F.interpolate(x_BCHW, (side, side), mode="bilinear", align_corners=False, antialias=True)
+    return F.interpolate(x_BCHW, size, mode="bilinear", align_corners=False, antialias=True)
+
+
+def resize_square(x_BCHW: Tensor, side: int) -> Tensor:
+    """Images at `side` x `side`, see `resize`."""
+    return resize(x_BCHW, (side, side))
 
 
 def largest_list(model: nn.Module) -> nn.ModuleList:

@@ -3,24 +3,21 @@
 Shape suffixes: B batch, H height, W width, N tokens of the grid, D width of the model.
 """
 
-import json
-from pathlib import Path
 from typing import Any, Self, cast
 
 from torch import Tensor, nn
 
 from tst.backbones.base import About, Backbone, Source
-from tst.backbones.licences import UNKNOWN
 from tst.errors import UserError
+from tst.licences import UNKNOWN
 from tst.modalities.rgb import IMAGENET_MEAN, IMAGENET_STD
-from tst.model.checkpoints import is_4m, parse_4m
+from tst.model.checkpoints import is_4m
 from tst.model.embeddings import EncoderEmbedding, patchify
 from tst.model.fourm import Encoder
-from tst.model.from_vit import parse_vit
-from tst.model.pretrained import Pretrained, Resampling, _positions
+from tst.model.pretrained import Resampling, positions_at
 from tst.model.sizes import Size
 from tst.model.table import ModalitySpec
-from tst.pretraining.initial import _of_run
+from tst.pretraining.initial import parse
 
 REPOSITORIES = ("patch_embed.proj.weight", "blocks.0.attn.qkv.weight")
 
@@ -45,7 +42,9 @@ class EncoderBackbone(Backbone):
     @classmethod
     def from_source(cls, source: Source) -> Self:
         """With the weights of the RGB path."""
-        pretrained = _parse(source)
+        pretrained = parse(source.path, source.state, source.metadata, source.config)
+        if pretrained.pixels.grid[0] != pretrained.pixels.grid[1]:
+            raise UserError(f"{source.path}: was trained on images that are not square. Choose another model.")
         licences = [f"{item['licence']}" for item in pretrained.licences]
         about = About(source.name, "; ".join(dict.fromkeys(licences)) or UNKNOWN, IMAGENET_MEAN, IMAGENET_STD)
         return cls(about, pretrained.rgb_encoder(), pretrained.resampling)
@@ -73,21 +72,9 @@ class EncoderBackbone(Backbone):
 
     def tokens(self, x_B3HW: Tensor) -> Tensor:
         """Tokens after the last norm, (B, N, D); positions follow to the grid as the original's do."""
-        side = x_B3HW.shape[-1] // self.patch
+        grid = (x_B3HW.shape[-2] // self.patch, x_B3HW.shape[-1] // self.patch)
         embedding = cast(EncoderEmbedding, self.encoder.encoder_embeddings[self.pixels.name])
-        positions_1ND = _positions(embedding.pos_emb, self.pixels.grid, (side, side), self.resampling)
+        positions_1ND = positions_at(embedding.pos_emb, self.pixels.grid, grid, self.resampling)
         content_BND = embedding.proj(patchify(x_B3HW, self.patch))
         x_BND = self.encoder._encode(content_BND + positions_1ND + embedding.mod_emb)
         return x_BND[:, self.encoder.num_register_tokens :]
-
-
-def _parse(source: Source) -> Pretrained:
-    path = Path(source.path)
-    if "tst" in source.metadata:
-        return _of_run(path, source.state, json.loads(source.metadata["tst"]))
-    if is_4m(source.state):
-        return parse_4m(path, source.state, {**source.config, **source.metadata})
-    found = parse_vit(path, source.state)
-    if found.pixels.grid[0] != found.pixels.grid[1]:
-        raise UserError(f"{path}: was trained on images that are not square. Choose another model.")
-    return found

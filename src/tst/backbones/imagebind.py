@@ -108,19 +108,20 @@ class ImageBind(Backbone):
     def tokens(self, x_B3HW: Tensor) -> Tensor:
         """Tokens after the norm of the head, (B, N, D)."""
         model = self.model
-        x_BND = model.patch_embed.proj(x_B3HW).flatten(2).transpose(1, 2)
-        x_BND = torch.cat([model.cls_token.expand(len(x_BND), -1, -1), x_BND], 1) + self._positions(x_BND.shape[1])
+        x_BDHW = model.patch_embed.proj(x_B3HW)
+        x_BND = torch.cat([model.cls_token.expand(len(x_BDHW), -1, -1), x_BDHW.flatten(2).transpose(1, 2)], 1)
+        x_BND = x_BND + self._positions(x_BDHW.shape[2], x_BDHW.shape[3])
         x_BND = model.norm_pre(x_BND)
         for block in model.blocks:
             x_BND = block(x_BND)
         return model.norm(x_BND)[:, 1:]
 
-    def _positions(self, count: int) -> Tensor:
-        """ImageBind's own interpolation: by a factor, not to a size."""
+    def _positions(self, height: int, width: int) -> Tensor:
+        """ImageBind's own interpolation: by a factor, not to a size. It knows squares only; else a factor a side."""
         first, grid = self.model.pos_embed[:, :1], self.model.pos_embed[:, 1:]
-        if grid.shape[1] == count:
-            return self.model.pos_embed
         side = math.isqrt(grid.shape[1])
+        if (height, width) == (side, side):
+            return self.model.pos_embed
         x = grid.unflatten(1, (side, side)).permute(0, 3, 1, 2)
-        x = F.interpolate(x, scale_factor=math.sqrt(count / grid.shape[1]), mode="bicubic")
+        x = F.interpolate(x, scale_factor=(height / side, width / side), mode="bicubic")
         return torch.cat([first, x.flatten(2).transpose(1, 2)], 1)

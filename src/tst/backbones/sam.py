@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from tst.backbones.base import About, Backbone, Source
 from tst.backbones.hub import attention_kind, load_transformers, need, transformers_config
-from tst.backbones.licences import licence_of
 from tst.backbones.transformers_vit import IMAGENET, pixel_statistics
+from tst.licences import licence_of
 
 UNUSED = r"(shared_image_embedding|prompt_encoder|mask_decoder)\."
 

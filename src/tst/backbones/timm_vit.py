@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from tst.backbones.base import About, Backbone, Source
 from tst.backbones.hub import fetch, load_strict, need, read
-from tst.backbones.licences import UNKNOWN, licence_of
 from tst.errors import UserError
+from tst.licences import UNKNOWN, licence_of
 
 UNUSED = r"(head|head_dist|fc_norm|attn_pool|mask_token)\b"
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from tst.backbones.base import About, Backbone, Source, Triple, largest_list
 from tst.backbones.hub import attention_kind, load_transformers, need, read_config, transformers_config
-from tst.backbones.licences import UNKNOWN, licence_of
+from tst.licences import UNKNOWN, licence_of
 from tst.modalities.rgb import IMAGENET_MEAN, IMAGENET_STD
 from tst.model.embeddings import patchify
 
@@ -46,11 +46,11 @@ def _unmasked(model: Any, x_B3HW: Tensor) -> Tensor:
 def _packed(model: Any, x_B3HW: Tensor) -> Tensor:
     # SigLIP 2's "naflex" models take patches of any grid, each with its pixels channel last.
     patches_BND = patchify(x_B3HW, model.config.patch_size)
-    side = x_B3HW.shape[-1] // model.config.patch_size
+    grid = [side // model.config.patch_size for side in x_B3HW.shape[-2:]]
     return model(
         pixel_values=patches_BND,
         pixel_attention_mask=torch.ones(patches_BND.shape[:2], dtype=torch.long, device=x_B3HW.device),
-        spatial_shapes=torch.tensor([[side, side]] * len(x_B3HW)),
+        spatial_shapes=torch.tensor([grid] * len(x_B3HW)),
     ).last_hidden_state
 
 
@@ -156,7 +156,7 @@ class TransformersViT(Backbone):
 
     def tokens(self, x_B3HW: Tensor) -> Tensor:
         """Tokens after the last norm, (B, N, D)."""
-        count = (x_B3HW.shape[-1] // self.patch) ** 2
+        count = (x_B3HW.shape[-2] // self.patch) * (x_B3HW.shape[-1] // self.patch)
         return self.kind.run(self.model, x_B3HW)[:, -count:]  # the grid comes last in all of these
 
 

@@ -3,7 +3,6 @@
 import math
 from typing import Any
 
-import cv2
 import numpy as np
 
 from tst.decoding.calibration import pinhole
@@ -41,14 +40,17 @@ def calibration(info: Any, rectified: bool, where: str) -> tuple[Camera, Lens | 
         )
     lens = Lens("fisheye" if fisheye else "pinhole", distortion)
     try:
-        known = all(abs(value) < LARGEST_DISTORTION for value in distortion)
         small = camera.resized(64, max(1, round(64 * camera.height / camera.width)))
-        usable = known and 0 < lens.maps(small)[0].fx < math.inf and bool(np.isfinite(lens.maps(small)[1]).all())
-    except cv2.error:
-        usable = False
-    if not usable:
-        raise UserError(f"{where}: distortion {distortion} is no lens's. Calibrate the camera, and record again.")
-    return camera, lens
+        undistorted, columns, _ = lens.maps(small)
+        if (
+            max(map(abs, distortion)) < LARGEST_DISTORTION
+            and 0 < undistorted.fx < math.inf
+            and np.isfinite(columns).all()
+        ):
+            return camera, lens
+    except UserError:  # says the same without the file
+        pass
+    raise UserError(f"{where}: distortion {distortion} is no lens's. Calibrate the camera, and record again.")
 
 
 def is_same_view(one: Camera, other: Camera) -> bool:

@@ -1,7 +1,6 @@
 """Clocks: where one goes backwards, and whether a gyroscope's clock and axes are those of the poses."""
 
 import numpy as np
-from scipy.integrate import cumulative_trapezoid
 from scipy.spatial.transform import Rotation
 
 LONGEST_STEP = 0.25
@@ -28,7 +27,8 @@ def turns_alike(times: np.ndarray, gyro: np.ndarray, pose_times: np.ndarray, pos
         return False
     steps = np.diff(pose_times)
     turned = Rotation.from_matrix(poses[:-1, :3, :3].transpose(0, 2, 1) @ poses[1:, :3, :3]).as_rotvec()
-    angle = cumulative_trapezoid(gyro, times, axis=0, initial=0)
+    mean = (gyro[1:] + gyro[:-1]) / 2
+    angle = np.concatenate([np.zeros((1, 3)), np.cumsum(mean * np.diff(times)[:, None], 0)])
     at = np.stack([np.interp(pose_times, times, angle[:, axis]) for axis in range(3)], 1)
     inside = (pose_times >= times[0]) & (pose_times <= times[-1])
     used = inside[:-1] & inside[1:] & (steps > 0) & (steps < LONGEST_STEP)

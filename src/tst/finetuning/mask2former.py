@@ -11,11 +11,11 @@ from torch import Tensor
 
 from tst.backbones.base import About
 from tst.backbones.hub import load_transformers, need, read, transformers_config
-from tst.backbones.licences import entry, licence_of, tell
 from tst.backbones.transformers_vit import IMAGENET, pixel_statistics
 from tst.errors import UserError
 from tst.finetuning.model import Licences, TaskModel, decayed_groups
 from tst.finetuning.task import Task, tasks
+from tst.licences import entry, licence_of, tell
 
 BACKBONE_RATE = 0.1
 """Learning rate of its backbone relative to the rest, as its authors train it."""

@@ -16,9 +16,9 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from tst.backbones.licences import is_non_commercial, tell
 from tst.errors import UserError
 from tst.finetuning.task import Task, tasks
+from tst.licences import is_non_commercial, tell
 from tst.model.fourm import decays
 from tst.runs import load_tensors, save_tensors
 

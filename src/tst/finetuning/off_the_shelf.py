@@ -9,13 +9,13 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from tst.backbones.licences import entry, tell
 from tst.errors import UserError
 from tst.files import digest
 from tst.finetuning.class_names import class_groups
 from tst.finetuning.model import Licences, TaskModel, save_model
 from tst.finetuning.segmenters import SORTS, Segmenter, load_segmenter
 from tst.finetuning.task import Task, tasks
+from tst.licences import entry, tell
 from tst.runs import Run
 
 NEVER = -1e4

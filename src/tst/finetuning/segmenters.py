@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from tst.backbones.base import Triple, resize_square
 from tst.backbones.hub import load_transformers, need, read, read_config, transformers_config
-from tst.backbones.licences import UNKNOWN, licence_of
 from tst.backbones.transformers_vit import IMAGENET, pixel_statistics
 from tst.errors import UserError
 from tst.finetuning.mask2former import semantic_scores
+from tst.licences import UNKNOWN, licence_of
 
 SIDE = 512
 """Pixels that a segmenter works at where nothing says otherwise: ADE20K's usual size."""

@@ -10,7 +10,6 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from tst import backbones
-from tst.backbones.licences import entry
 from tst.config import Config
 from tst.errors import UserError
 from tst.files import digest
@@ -19,14 +18,15 @@ from tst.finetuning.encoder import EncoderModel
 from tst.finetuning.mask2former import Mask2Former
 from tst.finetuning.model import HeadShape, TaskModel, save_model
 from tst.finetuning.task import tasks
+from tst.licences import entry
 from tst.loop import OptimConfig, Precision, fit, make_fabric
 from tst.modalities.crop import random_boxes
 from tst.modalities.jitter import JitterConfig
 from tst.model.fourm import Encoder
 from tst.model.pretrained import Pretrained, initialise
 from tst.model.sizes import SIZES
-from tst.pretraining.batches import grid_side, model_table, token_name
-from tst.pretraining.initial import read_initial
+from tst.pretraining.batches import grid_side, model_table
+from tst.pretraining.initial import read_initial, same_tokens
 from tst.pretraining.pretrain import SizeName
 from tst.runs import Run
 from tst.space.space import Space
@@ -138,10 +138,7 @@ def _encoder_model(
         _check_fits(pretrained, config)
         table = model_table(vocabularies, resolution, pretrained.pixels.patch)
         encoder = Encoder(pretrained.size, table, **pretrained.options, drop_path=config.drop_path)
-        stems = {name: token_name(name, resolution).split("@")[0] for name in keys}
-        initialise(
-            encoder, pretrained, [stems[name] for name in keys if pretrained.tokenizers.get(stems[name]) == keys[name]]
-        )
+        initialise(encoder, pretrained, same_tokens(pretrained, keys))
     else:
         encoder = Encoder(config.size, model_table(vocabularies, resolution), drop_path=config.drop_path)
     key = {"encoder": pretrained.key if pretrained else None, "tokenizers": keys}

@@ -70,8 +70,8 @@ def align(first: Surface, second: Surface, to_second: np.ndarray) -> Disagreemen
     best = far if near is None or (far is not None and far.score > CLEARLY * near.score) else near
     if best is None or best.left > FITS:
         return None
-    moved = start[best.index] @ best.motion[:3, :3].T + best.motion[:3, 3]
-    error = float(np.sqrt(np.mean(np.sum((moved - start[best.index]) ** 2, 1))))
+    met = start[best.index]
+    error = float(np.sqrt(np.mean(np.sum((_moved(best.motion, met) - met) ** 2, 1))))
     return Disagreement(best.left, error, len(best.index), best.least > DETERMINED)
 
 
@@ -91,13 +91,10 @@ def _attempt(
 ) -> _Met | None:
     motion = np.eye(4)
     for number, (gate, spread) in enumerate(rounds):
-        points = start @ motion[:3, :3].T + motion[:3, 3]
-        pairs = _compared(points, facing @ motion[:3, :3].T, second, gate)
+        pairs = _compared(_moved(motion, start), facing @ motion[:3, :3].T, second, gate)
         if pairs is None:
             return None
-        index, target, normal = pairs
-        distance = np.einsum("ij,ij->i", target - points[index], normal)
-        step = _step(points[index], normal, distance, _weight(distance, spread))
+        step = _step(pairs.points, pairs.normals, pairs.distance, _weight(pairs.distance, spread))
         motion = step @ motion
         if rounds[number:] == rounds[-1:] * (len(rounds) - number) and np.abs(step - np.eye(4)).max() < SETTLED:
             break
@@ -106,21 +103,22 @@ def _attempt(
 
 def _met(motion: np.ndarray, start: np.ndarray, facing: np.ndarray, second: Surface) -> _Met | None:
     gate, spread = FAR[-1]
-    points = start @ motion[:3, :3].T + motion[:3, 3]
-    pairs = _compared(points, facing @ motion[:3, :3].T, second, gate)
+    pairs = _compared(_moved(motion, start), facing @ motion[:3, :3].T, second, gate)
     if pairs is None:
         return None
-    index, target, normal = pairs
-    distance = np.einsum("ij,ij->i", target - points[index], normal)
-    weight = _weight(distance, spread)
-    directions = (normal * weight[:, None]).T @ normal / max(float(weight.sum()), 1e-9)
+    weight = _weight(pairs.distance, spread)
+    directions = (pairs.normals * weight[:, None]).T @ pairs.normals / max(float(weight.sum()), 1e-9)
     return _Met(
         motion=motion,
-        index=index,
+        index=pairs.index,
         score=float(weight.sum()),
-        left=float(np.median(np.abs(distance))),
+        left=float(np.median(np.abs(pairs.distance))),
         least=float(np.linalg.eigvalsh(directions)[0]),
     )
+
+
+def _moved(motion: np.ndarray, points: np.ndarray) -> np.ndarray:
+    return points @ motion[:3, :3].T + motion[:3, 3]
 
 
 def _weight(distance: np.ndarray, spread: float) -> np.ndarray:
@@ -128,10 +126,18 @@ def _weight(distance: np.ndarray, spread: float) -> np.ndarray:
     return 1 / (1 + (distance / spread) ** 2)
 
 
-def _compared(
-    points: np.ndarray, normals: np.ndarray, second: Surface, gate: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Which points (N, 3) meet the second frame's surface within `gate`, and the points and normals they meet."""
+@dataclass(frozen=True, eq=False)
+class _Pairs:
+    """Points of the first frame (by `index`), and by how far and along which normals they miss the second's surface."""
+
+    index: np.ndarray
+    points: np.ndarray
+    normals: np.ndarray
+    distance: np.ndarray
+
+
+def _compared(points: np.ndarray, normals: np.ndarray, second: Surface, gate: float) -> _Pairs | None:
+    """The points (N, 3) that meet the second frame's surface within `gate`; None if they are too few."""
     camera = second.camera
     z = points[:, 2]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -145,7 +151,8 @@ def _compared(
     same = near & (np.einsum("ij,ij->i", normal, normals[index]) > SAME_DIRECTION)
     if same.sum() < FEWEST_POINTS:
         return None
-    return index[same], target[same], normal[same]
+    index, normal = index[same], normal[same]
+    return _Pairs(index, points[index], normal, np.einsum("ij,ij->i", target[same] - points[index], normal))
 
 
 def _step(points: np.ndarray, normals: np.ndarray, distance: np.ndarray, weight: np.ndarray) -> np.ndarray:

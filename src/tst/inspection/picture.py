@@ -16,7 +16,6 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle, Wedge
-from PIL import Image
 
 from tst.errors import UserError
 from tst.files import atomic_path
@@ -27,6 +26,7 @@ from tst.inspection.places import floor_name
 from tst.inspection.report import Floor, Report, WalkReport
 from tst.inspection.text import VERDICTS
 from tst.inspection.verdict import LOOP, UNKNOWN
+from tst.space.images import made_by
 
 TAG = "tst check"
 INK, GREY, PALE, PAPER = "#22272b", "#6d767d", "#d9dcdd", "#ffffff"
@@ -63,7 +63,7 @@ def draw(report: Report, out: Path) -> Path:
     out = Path(out)
     if out.suffix.lower() != ".png":
         raise UserError(f"{out}: the picture of a check is a PNG. Choose a name that ends in .png.")
-    if out.exists() and not _is_ours(out):
+    if out.exists() and not made_by(TAG, out):
         raise UserError(f"{out}: exists and is not the picture of a check. Choose another folder with --out FOLDER.")
     order = sorted(report.walks, key=lambda walk: -list(VERDICTS).index(walk.verdict))[:MOST_WALKS]
     heights = [_height(walk) for walk in order]
@@ -80,14 +80,6 @@ def draw(report: Report, out: Path) -> Path:
             warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # a name in a script the font lacks
             figure.savefig(temporary, metadata={"Software": TAG})
     return out
-
-
-def _is_ours(path: Path) -> bool:
-    try:
-        with Image.open(path) as image:
-            return image.info.get("Software") == TAG
-    except (OSError, ValueError, SyntaxError):
-        return False
 
 
 def _extent(plan: FloorMap) -> tuple[float, float]:

@@ -141,7 +141,7 @@ def parse_vit(path: Path, state: dict[str, Tensor]) -> Pretrained:
         size, options, pixels, converted = _convert(path, tensors, facts)
     except KeyError as error:
         raise UserError(f"{path}: lacks {error.args[0]}. The weights are not whole; download them again.") from None
-    from tst.backbones.licences import entry, licence_of  # backbones are read by this module too
+    from tst.licences import entry, licence_of  # backbones are read by this module too
 
     what = f"{facts.kind} weights {path.name}"
     licence = entry(what, licence_of(path, facts.licence), "by the model's card or its authors; read the model's page")

@@ -118,7 +118,7 @@ def initialise(model: Encoder, pretrained: Pretrained, same_tokens: Collection[s
             if origin is not None and not other_ids:
                 source = full.get(f"{room}.{origin.name}.{what}")
                 if source is not None and what == "pos_emb" and target.kind in ("pixels", "tokens"):
-                    source = _positions(source, origin.grid, target.grid, pretrained.resampling)
+                    source = positions_at(source, origin.grid, target.grid, pretrained.resampling)
         if source is None:
             continue
         if source.shape != value.shape:
@@ -151,7 +151,8 @@ def resample_positions(
     return x.flatten(2).transpose(1, 2)
 
 
-def _positions(pos_1ND: Tensor, grid: tuple[int, int], new_grid: tuple[int, int], resampling: Resampling) -> Tensor:
+def positions_at(pos_1ND: Tensor, grid: tuple[int, int], new_grid: tuple[int, int], resampling: Resampling) -> Tensor:
+    """Positions (1, N, D) of one grid at another: sin-cos ones computed for it, learned ones resampled."""
     fixed = sincos_2d(*grid, pos_1ND.shape[-1])
     if fixed.shape == pos_1ND.shape and torch.allclose(fixed, pos_1ND, atol=1e-4):
         return sincos_2d(*new_grid, pos_1ND.shape[-1])  # counts from 0 at any size; interpolating would stretch it

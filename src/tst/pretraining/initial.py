@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from tst.errors import UserError
+from tst.licences import tell
 from tst.modalities import MODALITIES
 from tst.model.checkpoints import is_4m, parse_4m
 from tst.model.fourm import Encoder
@@ -29,17 +30,27 @@ def read_initial(path: Path) -> Pretrained:
     """
     path = Path(path)
     state, metadata = read_weights(path)
-    if "tst" in metadata:
-        pretrained = _of_run(path, state, json.loads(metadata["tst"]))
-    elif is_4m(state):
-        pretrained = parse_4m(path, state, {**read_config(path), **metadata})
-    else:
-        pretrained = parse_vit(path, state)
-    from tst.backbones.licences import tell  # backbones are read by this module too
-
+    pretrained = parse(path, state, metadata, read_config(path))
     for item in pretrained.licences:
         tell(item["what"], item["licence"])
     return pretrained
+
+
+def parse(path: Path, state: dict[str, Tensor], metadata: dict[str, str], config: dict[str, Any]) -> Pretrained:
+    """Weights that were read from `path`, told apart by what they hold.
+
+    Args:
+        metadata: of the safetensors file.
+        config: of the `config.json` beside it.
+
+    Raises:
+        UserError: they are of no kind that an encoder of ours can hold.
+    """
+    if "tst" in metadata:
+        return _of_run(path, state, json.loads(metadata["tst"]))
+    if is_4m(state):
+        return parse_4m(path, state, {**config, **metadata})
+    return parse_vit(path, state)
 
 
 def architecture(encoder: Encoder) -> dict[str, Any]:

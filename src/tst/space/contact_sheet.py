@@ -10,6 +10,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from tst.errors import UserError
 from tst.files import atomic_path
+from tst.space.images import made_by
 from tst.space.sensors import SENSORS, curves, sensors, window
 from tst.space.space import Space, Walk
 
@@ -45,7 +46,7 @@ def show(space: Space, out: Path | None = None, frames: int = 8) -> Path:
     from tst.modalities import MODALITIES
 
     out = Path(out) if out is not None else space.path / "contact-sheet.png"
-    if out.exists() and not _is_ours(out):
+    if out.exists() and not made_by(TAG, out):
         raise UserError(f"{out}: exists and is not a contact sheet. Choose another file with --out FILE.")
     if out.suffix.lower() != ".png":
         raise UserError(f"{out}: a contact sheet is a PNG. Choose a name that ends in .png.")
@@ -195,11 +196,3 @@ def _legend(space: Space) -> list[tuple[str, tuple[int, int, int]]]:
     labels = [*enumerate(space.classes or []), (space.ignore_index, "(no label)")]
     colours = MODALITIES["semantic"].draw(np.array([[index for index, _ in labels]], np.uint8))[0]
     return [(name, (int(r), int(g), int(b))) for (_, name), (r, g, b) in zip(labels, colours, strict=True)]
-
-
-def _is_ours(path: Path) -> bool:
-    try:
-        with Image.open(path) as image:
-            return image.info.get("Software") == TAG
-    except (OSError, ValueError, SyntaxError):
-        return False

@@ -14,7 +14,6 @@ from tst.space import orientation
 from tst.space.camera import Camera
 from tst.space.choosing import ReadConfig
 from tst.space.images import DAMAGED, decode
-from tst.space.registration import registered, sample_depth
 from tst.space.space import IGNORE_INDEX, check_aspect, check_labels
 
 if TYPE_CHECKING:
@@ -117,6 +116,8 @@ def store(frame: "Frame", rgb: Picture, loaded: dict[str, Any], turns: int, to: 
                 raise UserError(
                     f"{where}: the depth camera's place beside the colour camera is not known. Export both."
                 )
+            from tst.space.registration import registered  # numba takes its time to load, and few recordings need it
+
             array = registered(picture.array, frame.depth_camera, frame.depth_to_rgb, pinhole)
             picture = Picture(_millimetres(array, 1, to.notes), where)
         elif modality == "confidence" and frame.depth_camera is not None:
@@ -197,6 +198,8 @@ def _undistorted(picture: Picture, modality: str, frame: "Frame", camera: Camera
     height, width = picture.array.shape[:2]
     _, x, y = frame.lens.maps(camera.resized(width, height))
     if modality == "depth":
+        from tst.space.registration import sample_depth
+
         array = np.rint(sample_depth(picture.array, x + 0.5, y + 0.5)).astype(np.uint16)
     else:
         border = IGNORE_INDEX if modality == "semantic" else 0

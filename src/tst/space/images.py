@@ -47,6 +47,15 @@ def decode(source: Path | bytes, where: str | None = None, turned: bool = False)
     return array, kind, mode
 
 
+def made_by(program: str, path: Path) -> bool:
+    """Whether an image says that it was made by `program` (PNG's text `Software`)."""
+    try:
+        with _opened(path) as image:
+            return image.info.get("Software") == program
+    except DAMAGED:
+        return False
+
+
 def _opened(source: Path | bytes) -> Image.Image:
     """An image before it is decoded; Pillow refuses more than 179 million pixels."""
     with warnings.catch_warnings():

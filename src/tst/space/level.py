@@ -4,8 +4,6 @@ The vertical is taken from the cameras, which people and robots hold upright, so
 """
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
-from scipy.signal import find_peaks
 
 NEAR_AXIS = 0.95
 """Cosine within which the cameras' mean vertical is taken to be a world axis."""
@@ -42,6 +40,9 @@ def storeys(heights: np.ndarray) -> np.ndarray:
     Storeys are where cameras gather: peaks of their density, far enough apart. Cameras on the stairs between belong to
     the nearer one.
     """
+    from scipy.ndimage import gaussian_filter1d  # slow to load
+    from scipy.signal import find_peaks
+
     low, high = heights.min(), heights.max()
     step = max(HEIGHT_STEP, (high - low) / MOST_STEPS)
     margin = int(4 * SPREAD / step) + 1  # a peak needs lower ground on both sides
