@@ -5,7 +5,7 @@ from pydantic import PositiveInt, ValidationError
 
 from tst.config import Config
 from tst.errors import UserError
-from tst.specialization import PresetName, SpecializeConfig, preset
+from tst.presets import PresetName, SpecializeConfig, preset
 
 
 class Inner(Config):

@@ -7,8 +7,8 @@ import pytest
 from test_specialization import CONFIG
 from tst.demo import TRANSFER_SEED, DemoConfig, demo
 from tst.errors import UserError
+from tst.presets import preset
 from tst.space import Space
-from tst.specialization import preset
 
 SMALL = DemoConfig(
     rooms=1,

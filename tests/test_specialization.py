@@ -3,6 +3,7 @@
 import importlib
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,11 +21,13 @@ from tst.evaluation.comparison import Comparison
 from tst.evaluation.evaluate import EvaluateConfig
 from tst.files import read_json
 from tst.finetuning.transfer import TransferConfig
-from tst.loop import OptimConfig
+from tst.loop import DivergedError, OptimConfig
+from tst.presets import SpecializeConfig
 from tst.pretraining.pretrain import PretrainConfig
+from tst.runs import load_tensors
 from tst.space import Space
 from tst.space.space import Walk
-from tst.specialization import SpecializeConfig, specialize
+from tst.specialization import specialize
 from tst.tokenizers.tokenizer import TokenizerModelConfig
 from tst.tokenizers.train import TokenizeConfig
 from tst.tokenizers.views import ViewConfig
@@ -47,6 +50,9 @@ CONFIG = SpecializeConfig(
     ),
     predict=EvaluateConfig(scale=1.2),
 )
+
+
+ADAPTATION = CONFIG.pretrain.replace(adapt={"frozen_steps": 1})
 
 
 @dataclass
@@ -235,6 +241,7 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Weights of generalists and specialists."""
     folder = tmp_path_factory.mktemp("others")
     tiny.write("vit_mae", folder / "mae")
+    tiny.write("dinov2", folder / "dinov2")
     tiny.mask2former().save_pretrained(folder / "mask2former")
     tiny.segformer(["wall", "floor"]).save_pretrained(folder / "segformer")
     return {path.name: path for path in folder.iterdir()}
@@ -276,6 +283,43 @@ def test_generalists_are_further_rows_between_scratch_and_ours(world: World, oth
     (world.out / "comparison.json").write_bytes(comparison)
 
 
+def test_adapted_weights_stand_beside_their_baseline_with_as_many_tokens(world: World, others: dict[str, Path]) -> None:
+    comparison = (world.out / "comparison.json").read_bytes()
+    config = CONFIG.replace(
+        rows=("scratch",), baseline=(f"dino={others['dinov2']}",), adapted=(f"dino={others['dinov2']}",)
+    )
+    found = world.specialize(config.replace(adaptation=ADAPTATION), out="adapted")
+    assert [row.name for row in found.rows] == ["scratch", "dino frozen", "dino fine-tuned", "dino adapted"]
+    out = world.folder / "adapted"
+    heads = [
+        load_tensors(out / "transfer" / row / "seed-0" / "model.safetensors")[1]["model"]["head"]
+        for row in ("dino-fine-tuned", "dino-adapted")
+    ]
+    assert heads[0] == heads[1]
+    adapted = read_json(out / "pretrain" / "dino-adapted" / "config.json")["config"]
+    assert adapted["views"]["resolution"] == 16 * heads[0]["grid"]
+    assert Path(adapted["init"]) == others["dinov2"]
+    (world.out / "comparison.json").write_bytes(comparison)
+
+
+def test_what_learns_from_pseudo_labels_stands_beside_sensors_alone(world: World, tmp_path: Path) -> None:
+    shutil.copytree(world.folder / "walk", tmp_path / "walk")
+    for walk in Space.open(tmp_path / "walk").walks.values():
+        shutil.copytree(walk.folder("edges"), walk.folder("hed"))
+    changes = {"space": str(tmp_path / "walk"), "out": "pseudo"}
+    with pytest.raises(UserError, match=r"walk: has no dinov2. Run `tst label` for it, or change --pseudo-labels"):
+        world.specialize(CONFIG.replace(pseudo_labels=("dinov2",)), **changes)
+    found = world.specialize(CONFIG.replace(rows=("TST-MM",), pseudo_labels=("hed",)), **changes)
+    assert [row.name for row in found.rows] == ["TST-MM", "TST-MM + pseudo-labels"]
+    runs = world.folder / "pseudo" / "pretrain"
+    inputs = [read_json(runs / name / "config.json")["inputs"] for name in ("TST-MM", "TST-MM-pseudo-labels")]
+    assert [sorted(item["tokens"][0]) for item in inputs] == [
+        ["depth", "edges", "normals", "rgb"],
+        ["depth", "edges", "hed", "normals", "rgb"],
+    ]
+    assert [sorted(item["tokens"][1]) for item in inputs] == [["depth", "edges", "normals", "rgb"]] * 2
+
+
 def test_every_row_has_the_same_trials_of_learning_rates_and_keeps_the_best(
     world: World, others: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -305,7 +349,7 @@ def test_a_rate_that_diverges_loses(world: World, monkeypatch: pytest.MonkeyPatc
 
     def breaks(*arguments: Any, config: TransferConfig, **options: Any) -> Path:
         if config.optim.lr > 1e-3:
-            raise UserError("run: the loss is not finite at step 2. Lower the learning rate.")
+            raise DivergedError("run: the loss is not finite at step 2. Lower the learning rate.")
         return original(*arguments, config=config, **options)
 
     monkeypatch.setattr(MODULE, "transfer", breaks)

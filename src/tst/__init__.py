@@ -55,11 +55,12 @@ if TYPE_CHECKING:
     from tst.evaluation.evaluate import Predictor, evaluate
     from tst.finetuning.transfer import transfer
     from tst.modalities.derive import derive
+    from tst.presets import preset
     from tst.pretraining.pretrain import pretrain
     from tst.readers import read
     from tst.space.contact_sheet import show
     from tst.space.space import Space
-    from tst.specialization import preset, specialize
+    from tst.specialization import specialize
     from tst.tokenizers.train import tokenize
 
 

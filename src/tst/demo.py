@@ -8,7 +8,8 @@ from tst.config import Config
 from tst.evaluation.comparison import Comparison
 from tst.houses.house import HouseConfig
 from tst.houses.make import MakeConfig, make
-from tst.specialization import SpecializeConfig, preset, specialize
+from tst.presets import SpecializeConfig, preset
+from tst.specialization import specialize
 
 TRANSFER_SEED = 1_000_000
 """First of the transfer houses; no home has such a seed."""

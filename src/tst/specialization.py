@@ -1,19 +1,16 @@
 """`tst specialize`: from a walk to a model specialised to that space, and a report of how much that helped."""
 
 import contextlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
-import torch
-import tyro
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from tst.backbones.hub import locate
 from tst.backbones.timm_vit import read_timm
-from tst.config import Config
 from tst.errors import UserError
 from tst.evaluation import top_down
 from tst.evaluation.comparison import Comparison, compare
@@ -25,182 +22,20 @@ from tst.finetuning.off_the_shelf import take_off_the_shelf
 from tst.finetuning.task import tasks
 from tst.finetuning.transfer import TransferConfig, transfer
 from tst.licences import is_non_commercial
-from tst.loop import DivergedError, OptimConfig, Precision
+from tst.loop import DivergedError, Precision
 from tst.modalities.derive import derive
-from tst.modalities.jitter import JitterConfig
+from tst.presets import SpecializeConfig, named, preset
+from tst.pretraining.batches import TOKEN_PATCH
+from tst.pretraining.initial import read_initial
 from tst.pretraining.pretrain import PretrainConfig, pretrain
 from tst.runs import Run, code_version, read_metrics
 from tst.space.cache import fingerprint
 from tst.space.space import Space
-from tst.tokenizers.tokenizer import TokenizerModelConfig
-from tst.tokenizers.train import TokenizeConfig, tokenize
-from tst.tokenizers.views import ViewConfig
+from tst.tokenizers.train import tokenize
 
-RowName = Literal["scratch", "multimodal scratch", "TST-MAE", "TST-MM"]
-PresetName = Literal["auto", "cpu", "gpu", "demo"]
-Repeated = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 # What may change between two commands on one folder: rows are added, those that are there stay.
 ADDABLE = {"seeds", "rows", "baseline", "baseline_resolution", "baseline_layer_decay"}
-ADDABLE |= {"specialist", "off_the_shelf", "class_mapping"}
-
-
-class SpecializeConfig(Config):
-    """Everything `specialize` does, stage by stage."""
-
-    tokenize: TokenizeConfig = TokenizeConfig()
-    pretrain: PretrainConfig = PretrainConfig()
-    """Of TST-MM."""
-    mae: PretrainConfig = PretrainConfig(objective="mae")
-    """Of TST-MAE."""
-    finetune: TransferConfig = TransferConfig()
-    predict: EvaluateConfig = EvaluateConfig()
-    rows: tuple[RowName, ...] = ("scratch", "multimodal scratch", "TST-MAE", "TST-MM")
-    """Models to compare."""
-    seeds: PositiveInt = 1
-    """Fine-tunings of each model, with seeds 0, 1, ..."""
-    baseline: Repeated = ()
-    """NAME=PATH of a generalist backbone (or a known NAME that is in the hub's cache): two rows, fine-tuned and frozen.
-    Repeatable (docs/baselines.md)."""
-    baseline_resolution: Annotated[int, Field(gt=0, multiple_of=16)] | None = None
-    """Side in pixels of what generalists and specialists see; None takes that of the other models."""
-    baseline_layer_decay: float = Field(0.75, gt=0, le=1)
-    """Learning rate of each of a generalist's layers relative to the one above it."""
-    specialist: Repeated = ()
-    """NAME=PATH of a Mask2Former: one row, fine-tuned whole through its own loss. Repeatable."""
-    off_the_shelf: Repeated = ()
-    """NAME=PATH of a trained segmenter (transformers, or a .tflite file): one row, as it is. Repeatable."""
-    class_mapping: Path | None = None
-    """JSON {class: [labels]} of what off-the-shelf segmenters name; by default by name, for common indoor classes."""
-    lr_trials: tuple[PositiveFloat, ...] = (1.0,)
-    """Learning rates to try for every fine-tuned row, in units of `finetune.optim.lr`; the best on the transfer set's
-    own validation split is used. One is not tried, but taken."""
-    lr_trial_share: float = Field(0.2, gt=0, le=1)
-    """Length of a trial in units of `finetune.epochs`; it has seed 0."""
-
-    @model_validator(mode="after")
-    def _agree(self) -> "SpecializeConfig":
-        sides = {
-            "tokenize": self.tokenize.views.resolution,
-            "pretrain": self.pretrain.views.resolution,
-            "mae": self.mae.views.resolution,
-            "finetune": self.finetune.views.resolution,
-        }
-        if len(set(sides.values())) > 1:
-            given = ", ".join(f"{name}.views.resolution {side}" for name, side in sides.items())
-            raise ValueError(f"the stages need one resolution, but: {given}. Give all of them the same.")
-        sizes = {self.pretrain.size, self.mae.size, self.finetune.size}
-        if len(sizes) > 1:
-            raise ValueError(f"pretrain.size, mae.size and finetune.size differ ({', '.join(sorted(sizes))})")
-        if (self.pretrain.objective, self.mae.objective) != ("mm", "mae"):
-            raise ValueError("pretrain.objective must stay mm, and mae.objective mae")
-        if not self.lr_trials:
-            raise ValueError("lr_trials is empty. Give one factor at least, such as 1.")
-        names = [name for row in ("baseline", "specialist", "off_the_shelf") for name, _ in _named(getattr(self, row))]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"{', '.join(twice)}: two models of one name. Give each its own: NAME=PATH.")
-        return self
-
-
-def _named(given: tuple[str, ...]) -> list[tuple[str, str]]:
-    """(name, path) of each NAME=PATH; a bare NAME is both."""
-    return [(name, path or name) for name, _, path in (item.partition("=") for item in given)]
-
-
-def preset(name: PresetName = "auto") -> SpecializeConfig:
-    """The settings of one dial: `cpu` (nano, 128 px), `gpu` (small, 224 px), `auto` by what the machine has.
-
-    `demo` is the smallest that shows the effect: nano at 96 px, short runs, three rows, one seed.
-    """
-    if name == "auto":
-        name = "gpu" if torch.cuda.is_available() else "cpu"
-    jitter = JitterConfig(brightness=0.3, contrast=0.3, saturation=0.3, hue=0.05, gamma=0.8)
-    if name == "cpu":
-        views = ViewConfig(resolution=128)
-        return SpecializeConfig(
-            tokenize=TokenizeConfig(
-                views=views,
-                steps=600,
-                model=TokenizerModelConfig(encoder_depth=2, decoder_depth=2, levels=(8, 5, 5, 5)),
-                optim=OptimConfig(lr=2e-3, batch_size=32, betas=(0.9, 0.99)),
-            ),
-            # Without a decoder, and with every target of every sample, 10^5 samples are enough to learn from
-            # (docs/experiments.md); through a decoder the encoder keeps little of it.
-            pretrain=PretrainConfig(
-                size="nano",
-                views=views,
-                steps=3500,
-                optim=OptimConfig(lr=1e-3, batch_size=32),
-                decoder_depth=0,
-                all_to_all=False,
-                jitter=jitter,
-            ),
-            mae=PretrainConfig(
-                objective="mae",
-                size="nano",
-                views=views,
-                steps=4000,
-                optim=OptimConfig(lr=1e-3, batch_size=32),
-                decoder_depth=2,
-                jitter=jitter,
-            ),
-            finetune=TransferConfig(
-                size="nano",
-                views=views,
-                epochs=20,
-                validations=8,
-                layer_decay=1.0,
-                head_channels=64,
-                head_cells=2,
-                jitter=jitter,
-                optim=OptimConfig(lr=1e-3, batch_size=32, betas=(0.9, 0.999)),
-            ),
-            seeds=3,
-            # A wide range: of up to 1, fine-tuned DINOv2-S took 0.3, scratch and frozen rows 1 (docs/baselines.md).
-            lr_trials=(0.1, 0.3, 1.0, 3.0),
-        )
-    if name == "demo":
-        views = ViewConfig(resolution=96, per_frame=8)
-        smaller = preset("cpu")
-        return smaller.replace(
-            tokenize={"views": views, "steps": 300},
-            pretrain={"views": views, "steps": 2000},
-            mae={"views": views, "steps": 1400},
-            finetune={"views": views, "epochs": 15, "validations": 5},
-            rows=("scratch", "TST-MAE", "TST-MM"),
-            seeds=1,
-            lr_trials=(1.0,),
-        )
-    views = ViewConfig(resolution=224)
-    pretraining = PretrainConfig(
-        size="small",
-        views=views,
-        steps=60_000,
-        optim=OptimConfig(lr=8e-4, batch_size=512, checkpoint_every=1000),
-        num_input=128,
-        num_target=128,
-        repeats=4,
-        rgb_to_all=12.0,
-        jitter=jitter,
-    )
-    return SpecializeConfig(
-        tokenize=TokenizeConfig(
-            views=views,
-            steps=8000,
-            model=TokenizerModelConfig(width=512, encoder_depth=6, decoder_depth=6),
-            optim=OptimConfig(lr=5e-4, batch_size=128),
-        ),
-        pretrain=pretraining,
-        mae=pretraining.replace(objective="mae", num_input=0, num_target=0),
-        finetune=TransferConfig(
-            size="small",
-            views=views,
-            epochs=64,
-            jitter=jitter,
-            optim=OptimConfig(lr=1e-4, batch_size=32, betas=(0.9, 0.999)),
-        ),
-        seeds=3,
-        lr_trials=(0.3, 1.0, 3.0),
-    )
+ADDABLE |= {"specialist", "off_the_shelf", "class_mapping", "adapted", "pseudo_labels"}
 
 
 def specialize(
@@ -261,18 +96,20 @@ class Contender:
 
     Attributes:
         start: what `transfer` starts from: encoder, backbone, specialist, tokenizers.
-        pretrained: run folder of our own pre-training, if there is one.
     """
 
     row: str
     config: TransferConfig
     start: Mapping[str, Any] = field(default_factory=dict)
-    pretrained: Path | None = None
 
     @property
     def folder(self) -> str:
         """Its name in the file system."""
-        return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in self.row)
+        return _folder(self.row)
+
+
+def _folder(row: str) -> str:
+    return re.sub(r"[^\w.]+", "-", row)
 
 
 def _stages(run: Run, spaces: Mapping[str, Space], config: SpecializeConfig, precision: Precision) -> Comparison:
@@ -283,42 +120,56 @@ def _stages(run: Run, spaces: Mapping[str, Space], config: SpecializeConfig, pre
         f"{name} off the shelf": take_off_the_shelf(
             Path(path), labelled.classes, out / "off-the-shelf" / name, name=name, mapping=config.class_mapping
         )
-        for name, path in _named(config.off_the_shelf)
+        for name, path in named(config.off_the_shelf)
     }
+    if absent := sorted(set(config.pseudo_labels) - set(space.modalities())):
+        raise UserError(f"{space.path}: has no {', '.join(absent)}. Run `tst label` for it, or change --pseudo-labels.")
     generalists = _generalists(config)
     for contender in generalists:
         _check_readable(contender)
-    tokenizers = tokenize(
-        space,
-        out / "tokenizers",
-        transfer=labelled,
-        transfer_modalities=config.pretrain.transfer_modalities,
-        config=config.tokenize,
-        precision=precision,
-    )
-    objectives: dict[str, PretrainConfig] = {
-        "TST-MM": config.pretrain,
-        "TST-MAE": config.mae,
-    }
-    encoders: dict[str, Path] = {
-        name: pretrain(
-            space, tokenizers, out / "pretrain" / name, transfer=labelled, config=objective, precision=precision
+    plans = _pretrainings(config)
+    tokenizers = {
+        resolution: tokenize(
+            space,
+            out / ("tokenizers" if resolution == config.tokenize.views.resolution else f"tokenizers-{resolution}"),
+            transfer=labelled,
+            transfer_modalities=config.pretrain.transfer_modalities,
+            config=config.tokenize.replace(
+                modalities=(*config.tokenize.modalities, *config.pseudo_labels), views={"resolution": resolution}
+            ),
+            precision=precision,
         )
-        for name, objective in objectives.items()
-        if name in config.rows
+        for resolution in dict.fromkeys([config.tokenize.views.resolution, *(plan.resolution for plan in plans)])
     }
-    shared = {name: folder for name, folder in tokenizers.items() if name in labelled.modalities() and name != "rgb"}
-    beside = {"multimodal scratch": {"tokenizers": shared}}
-    ours = [
-        Contender(row, config.finetune, {"encoder": encoders.get(row), **beside.get(row, {})}, encoders.get(row))
+    encoders: dict[str, Path] = {}
+    for plan in plans:
+        chosen = (*config.tokenize.modalities, *plan.pseudo_labels)
+        encoders[plan.row] = pretrain(
+            space,
+            {name: folder for name, folder in tokenizers[plan.resolution].items() if name in chosen},
+            out / "pretrain" / _folder(plan.row),
+            transfer=labelled,
+            config=plan.config,
+            precision=precision,
+        )
+    shared = {
+        name: folder
+        for name, folder in tokenizers[config.tokenize.views.resolution].items()
+        if name in labelled.modalities() and name in config.tokenize.modalities and name != "rgb"
+    }
+    untrained = [
+        Contender(row, config.finetune, {"tokenizers": shared} if row == "multimodal scratch" else {})
         for row in config.rows
+        if row not in encoders
+    ]
+    trained = [
+        Contender(plan.row, _as_baseline(config), {"backbone": encoders[plan.row]})
+        if plan.config.init
+        else Contender(plan.row, config.finetune, {"encoder": encoders[plan.row]})
+        for plan in plans
     ]
     # The report is about the last row: ours that were pre-trained come after all that they are measured against.
-    contenders = [
-        *(contender for contender in ours if not contender.pretrained),
-        *generalists,
-        *(contender for contender in ours if contender.pretrained),
-    ]
+    contenders = [*untrained, *generalists, *trained]
     rates = {
         contender.row: _learning_rate(contender, labelled, out / "trials", config, precision)
         for contender in contenders
@@ -335,7 +186,7 @@ def _stages(run: Run, spaces: Mapping[str, Space], config: SpecializeConfig, pre
                 precision=precision,
             )
             models[contender.row].append(folder)
-    first = [contender.row for contender in ours if not contender.pretrained]
+    first = [contender.row for contender in untrained]
     order = [*first, *shelf, *(row for row in models if row not in first)]
     models |= {row: [folder] for row, folder in shelf.items()}
     measured = spaces["evaluate"]
@@ -344,19 +195,61 @@ def _stages(run: Run, spaces: Mapping[str, Space], config: SpecializeConfig, pre
         row: [_evaluated(folder, measured, frames, config.predict, precision) for folder in models[row]]
         for row in order
     }
-    return _report(out, spaces, config, tokenizers, encoders, models, evaluations, rates, precision)
+    shown = tokenizers[config.tokenize.views.resolution]
+    return _report(out, spaces, config, shown, encoders, models, evaluations, rates, precision)
 
 
-def _generalists(config: SpecializeConfig) -> list[Contender]:
+@dataclass(frozen=True)
+class Pretraining:
+    """A pre-training of ours, which gives the row of the same name its encoder."""
+
+    row: str
+    config: PretrainConfig
+    pseudo_labels: tuple[str, ...] = ()
+
+    @property
+    def resolution(self) -> int:
+        """Of its views, and so of its tokenizers."""
+        return self.config.views.resolution
+
+
+def _pretrainings(config: SpecializeConfig) -> list[Pretraining]:
+    """Those of the rows asked for; what learns from pseudo-labels stands beside the same with sensors alone."""
+    known = {"TST-MAE": config.mae, "TST-MM": config.pretrain}
+    found = [Pretraining(row, known[row]) for row in config.rows if row in known]
+    side = config.baseline_resolution or config.finetune.views.resolution
+    for name, path in named(config.adapted):
+        weights = locate(path, download=False)
+        grid = max(1, round(side / read_initial(weights).pixels.patch))
+        settings = config.adaptation.replace(init=weights, views={"resolution": TOKEN_PATCH * grid})
+        found.append(Pretraining(f"{name} adapted", settings))
+    if not config.pseudo_labels:
+        return found
+    more = []
+    for plan in found:
+        more.append(plan)
+        if plan.config.objective == "mm":
+            contributed = (*plan.config.transfer_modalities, *config.pseudo_labels)
+            settings = plan.config.replace(transfer_modalities=contributed)
+            more.append(Pretraining(f"{plan.row} + pseudo-labels", settings, config.pseudo_labels))
+    return more
+
+
+def _as_baseline(config: SpecializeConfig) -> TransferConfig:
+    """How generalists, and what was adapted from them, are fine-tuned."""
     changes: dict[str, Any] = {"layer_decay": config.baseline_layer_decay}
     if config.baseline_resolution:
         changes["views"] = {"resolution": config.baseline_resolution}
-    tuned = config.finetune.replace(**changes)
+    return config.finetune.replace(**changes)
+
+
+def _generalists(config: SpecializeConfig) -> list[Contender]:
+    tuned = _as_baseline(config)
     found = []
-    for name, path in _named(config.baseline):
+    for name, path in named(config.baseline):
         found.append(Contender(f"{name} frozen", tuned.replace(freeze=True), {"backbone": path}))
         found.append(Contender(f"{name} fine-tuned", tuned, {"backbone": path}))
-    for name, path in _named(config.specialist):
+    for name, path in named(config.specialist):
         found.append(Contender(f"{name} fine-tuned", tuned, {"specialist": Path(path)}))
     return found
 
