@@ -56,7 +56,7 @@ def test_nothing_unknown_is_taken_and_nothing_changes_later() -> None:
         Outer().steps = 3  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("name", ["cpu", "gpu", "auto"])
+@pytest.mark.parametrize("name", ["cpu", "gpu", "auto", "paper"])
 def test_presets_are_valid_and_survive_json(name: PresetName) -> None:
     config = preset(name)
     assert SpecializeConfig.model_validate_json(config.model_dump_json()) == config

@@ -19,7 +19,7 @@ from tst.tokenizers.train import TokenizeConfig
 from tst.tokenizers.views import ViewConfig
 
 RowName = Literal["scratch", "multimodal scratch", "TST-MAE", "TST-MM"]
-PresetName = Literal["auto", "cpu", "gpu", "demo"]
+PresetName = Literal["auto", "cpu", "gpu", "demo", "paper"]
 ADAPT = AdaptConfig(lr=0.03, preserve=1.0)
 """Without preservation most features turn within 100 steps, however low the rate (docs/adaptation.md)."""
 Repeated = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
@@ -102,7 +102,8 @@ def named(given: tuple[str, ...]) -> list[tuple[str, str]]:
 def preset(name: PresetName = "auto") -> SpecializeConfig:
     """The settings of one dial: `cpu` (nano, 128 px), `gpu` (small, 224 px), `auto` by what the machine has.
 
-    `demo` is the smallest that shows the effect: nano at 96 px, short runs, three rows, one seed.
+    `demo` is the smallest that shows the effect: nano at 96 px, short runs, three rows, one seed. `paper` is what the
+    paper did with its base model (Tab. 10, 11 and 12): 500 billion tokens, for a cluster.
     """
     if name == "auto":
         name = "gpu" if torch.cuda.is_available() else "cpu"
@@ -172,6 +173,8 @@ def preset(name: PresetName = "auto") -> SpecializeConfig:
             seeds=1,
             lr_trials=(1.0,),
         )
+    if name == "paper":
+        return _paper()
     views = ViewConfig(resolution=224)
     pretraining = PretrainConfig(
         size="small",
@@ -203,4 +206,40 @@ def preset(name: PresetName = "auto") -> SpecializeConfig:
         ),
         seeds=3,
         lr_trials=(0.3, 1.0, 3.0),
+    )
+
+
+def _paper() -> SpecializeConfig:
+    views = ViewConfig(resolution=224, flip=False)
+    none = JitterConfig(probability=0.0)
+    batch, tokens = 4096, 512
+    # Base learning rates are for 256 samples (Goyal et al. 2017). Smaller batches need a smaller `optim.lr`.
+    scratch = PretrainConfig(
+        size="base",
+        views=views,
+        optim=OptimConfig(lr=1e-4 * batch / 256, batch_size=batch, warmup=0.02, clip=0.0, checkpoint_every=1000),
+        steps=round(500e9 / (batch * tokens)),
+        num_input=256,
+        num_target=256,
+        local_context=False,
+        jitter=none,
+        repeats=4,
+    )
+    return SpecializeConfig(
+        tokenize=preset("gpu").tokenize.replace(views=views),
+        pretrain=scratch,
+        mae=scratch.replace(objective="mae", num_input=0, num_target=0),
+        adaptation=scratch.replace(
+            optim={"lr": 5e-5 * batch / 256, "warmup": 0.1},
+            steps=round(100e9 / (batch * tokens)),
+            adapt=AdaptConfig(lr=1.0, layer_decay=1.0, frozen_steps=0),
+        ),
+        finetune=TransferConfig(
+            size="base",
+            views=ViewConfig(resolution=224),
+            epochs=64,
+            jitter=none,
+            optim=OptimConfig(lr=2e-4, batch_size=32, warmup=1 / 64, betas=(0.9, 0.999)),
+        ),
+        seeds=3,
     )

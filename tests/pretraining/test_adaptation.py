@@ -12,10 +12,11 @@ from specified_models import DEPTH, PATCH, VIT_DIM, as_safetensors, written_by_s
 from tst.errors import UserError
 from tst.files import read_json
 from tst.model.from_vit import read_vit
+from tst.presets import preset
 from tst.pretraining.adaptation import AdaptConfig, cosine_distance
 from tst.pretraining.batches import Batch, BatchMaker
 from tst.pretraining.initial import read_initial
-from tst.pretraining.pretrain import FOURM_ADAPTATION, PretrainConfig, load_pretrained
+from tst.pretraining.pretrain import PretrainConfig, load_pretrained
 from tst.runs import read_metrics, save_tensors
 
 
@@ -181,7 +182,7 @@ def test_a_4m_checkpoint_is_adapted_with_its_decoder(world: World, tmp_path: Pat
 
 
 def test_the_papers_hyper_parameters_for_4m() -> None:
-    config = FOURM_ADAPTATION
+    config = preset("paper").adaptation
     tokens = config.steps * config.optim.batch_size * sum(config.budgets(1))
     assert abs(tokens / 100e9 - 1) < 1e-3
     assert config.optim.lr == pytest.approx(5e-5 * 4096 / 256) and config.adapt == AdaptConfig(

@@ -112,22 +112,6 @@ class PretrainConfig(Config):
         return self.num_input or default_in, self.num_target or default_out
 
 
-FOURM_ADAPTATION = PretrainConfig(
-    size="base",
-    views=ViewConfig(resolution=224, flip=False),
-    optim=OptimConfig(lr=8e-4, batch_size=4096, warmup=0.1, clip=0.0, checkpoint_every=1000),
-    steps=47_684,
-    num_input=256,
-    num_target=256,
-    local_context=False,
-    jitter=JitterConfig(probability=0.0),
-    repeats=4,
-    adapt=AdaptConfig(lr=1.0, layer_decay=1.0, frozen_steps=0),
-)
-"""Paper Tab. 11, base: adapting 4M-21 with 100 B tokens (4096 samples of 512), 10 B of them warm-up, base learning rate
-5e-5 x 4096 / 256. Smaller batches need a smaller `optim.lr`, in proportion."""
-
-
 def pretrain(
     space: Space,
     tokenizers: Mapping[str, Path],
