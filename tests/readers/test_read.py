@@ -19,7 +19,7 @@ from captures import CLASSES, ROOM, render
 from captures import look as pose_at
 from tst.errors import UserError
 from tst.readers import READERS, read
-from tst.space import Space
+from tst.space import Space, frame_files
 from tst.space.choosing import look, sharpness
 
 Writer = Callable[..., Path]
@@ -187,15 +187,16 @@ def test_a_full_disk_leaves_no_space_and_the_same_command_goes_on(
     nerfstudio_walk: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, written = nerfstudio_walk(), []
+    original = frame_files._write
 
-    def copy(source: Path, target: Path) -> None:
+    def write(picture: frame_files.Picture, target: Path) -> None:
         if len(written) == 7:
             raise OSError(errno.ENOSPC, "No space left on device")
         written.append(target)
-        target.write_bytes(source.read_bytes())
+        original(picture, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr("tst.space.frame_files.shutil.copyfile", copy)
+        patch.setattr(frame_files, "_write", write)
         with pytest.raises(UserError, match="disk is full"):
             read("nerfstudio", source, tmp_path / "home")
     assert not (tmp_path / "home").exists()

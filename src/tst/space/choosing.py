@@ -127,16 +127,16 @@ def sharpness(rgb: np.ndarray) -> float:
 
 
 def _small_grey(rgb: np.ndarray) -> np.ndarray:
+    while min(rgb.shape[:2]) >= 2 * SHARPNESS_SIDE:  # exact means of four; the rest is less than a halving
+        rgb = cv2.resize(rgb, (rgb.shape[1] // 2, rgb.shape[0] // 2), interpolation=cv2.INTER_AREA)
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
-    while min(grey.shape) >= 2 * SHARPNESS_SIDE:  # exact means of four; the rest is less than a halving
-        grey = cv2.resize(grey, (grey.shape[1] // 2, grey.shape[0] // 2), interpolation=cv2.INTER_AREA)
     scale = SHARPNESS_SIDE / min(grey.shape)
     size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
     return cv2.resize(grey, size, interpolation=cv2.INTER_LINEAR)
 
 
 def _sharpness(small_grey: np.ndarray) -> float:
-    (_, deviation) = cv2.meanStdDev(cv2.Laplacian(small_grey, cv2.CV_32F))
+    (_, deviation) = cv2.meanStdDev(cv2.Laplacian(small_grey, cv2.CV_16S))
     return float(deviation[0, 0]) ** 2
 
 

@@ -1,6 +1,6 @@
 """One frame from its source into the files of a walk: decoded, checked, made upright and pinhole, shrunk, stored."""
 
-import shutil
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from tst.errors import UserError
 from tst.space import orientation
 from tst.space.camera import Camera
 from tst.space.choosing import ReadConfig
-from tst.space.images import DAMAGED, decode
+from tst.space.images import DAMAGED, contents, decode
 from tst.space.space import IGNORE_INDEX, check_aspect, check_labels
 
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ class ClassList:
 
 @dataclass
 class Picture:
-    """A decoded modality of a frame. `encoded`: a file, or its bytes, of just `array`: it is stored as it is."""
+    """A decoded modality of a frame. `encoded`: bytes of a file of just `array`: they are stored as they are."""
 
     array: np.ndarray
     where: str
-    encoded: Path | bytes | None = None
+    encoded: bytes | None = None
     suffix: str = ".png"
 
 
@@ -71,7 +71,7 @@ def rgb_picture(
         if mode == "RGB" and kind in IMAGE_SUFFIXES:
             picture = Picture(array, where, value, IMAGE_SUFFIXES[kind])
         elif mode in ("RGB", "RGBA", "L", "LA", "P", "CMYK"):
-            with Image.open(value if isinstance(value, Path) else _stream(value)) as image:
+            with Image.open(io.BytesIO(value)) as image:
                 picture = Picture(np.asarray(image.convert("RGB")), where)
         else:
             raise UserError(f"{where}: pixels are {mode}, not 8-bit colour. Convert it to 8-bit RGB.")
@@ -168,14 +168,18 @@ def _fitted(frame: "Frame", size: tuple[int, int], to: Storing) -> Camera | None
     return camera.resized(width, height)
 
 
-def _loaded(source: Any, short_side: int | None) -> "Path | bytes | np.ndarray":
-    return source.load(short_side) if hasattr(source, "load") else source
-
-
-def _stream(data: bytes) -> Any:
-    import io
-
-    return io.BytesIO(data)
+def _loaded(source: Any, short_side: int | None) -> "bytes | np.ndarray":
+    """An array, or the bytes of an image file: read once, to be decoded and to be stored."""
+    if hasattr(source, "load"):
+        return source.load(short_side)
+    if not isinstance(source, Path):
+        return source
+    if source.suffix != ".npy":
+        return contents(source)
+    try:
+        return np.load(source, allow_pickle=False)
+    except DAMAGED as error:
+        raise UserError(f"{source}: not a whole array ({error}). Restore the file, or remove its frame.") from None
 
 
 def _shrunk(picture: Picture, short_side: int | None, how: int) -> Picture:
@@ -218,34 +222,32 @@ def _without_unsure(depth: Picture, unsure: np.ndarray) -> Picture:
 
 def _write(picture: Picture, target: Path) -> None:
     path = target.with_name(target.name + picture.suffix)
-    if isinstance(picture.encoded, Path):
-        shutil.copyfile(picture.encoded, path)
-    elif isinstance(picture.encoded, bytes):
+    if picture.encoded is not None:
         path.write_bytes(picture.encoded)
     elif picture.suffix == ".jpg":
-        Image.fromarray(picture.array).save(path, quality=JPEG_QUALITY)
+        _encode(path, picture.array, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     else:
         save_png(path, picture.array)
 
 
 def save_png(path: Path, array: np.ndarray) -> None:
     """Write values without loss. Lightly compressed: noisy depth shrinks hardly more otherwise, in twice the time."""
+    _encode(path, array, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+
+
+def _encode(path: Path, array: np.ndarray, options: list[int]) -> None:
+    """By OpenCV, which takes an array as it is; Pillow copies it into an image of its own first."""
     stored = cv2.cvtColor(array, cv2.COLOR_RGB2BGR) if array.ndim == 3 else array
-    written, data = cv2.imencode(".png", stored, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    written, data = cv2.imencode(path.suffix, stored, options)
     assert written
     path.write_bytes(data.data)
 
 
-def _one_channel(value: "Path | bytes | np.ndarray", where: str, what: str) -> tuple[np.ndarray, bool, str]:
+def _one_channel(value: "bytes | np.ndarray", where: str, what: str) -> tuple[np.ndarray, bool, str]:
     """One-channel values: the array, whether the file may be stored as it is, and its Pillow mode."""
     kind, mode = "array", "F"
     if isinstance(value, np.ndarray):
         array = value
-    elif isinstance(value, Path) and value.suffix == ".npy":
-        try:
-            array = np.load(value, allow_pickle=False)
-        except DAMAGED as error:
-            raise UserError(f"{where}: not a whole array ({error}). Restore the file, or remove its frame.") from None
     else:
         array, kind, mode = decode(value, where, turned=True)
     array = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
@@ -266,7 +268,7 @@ def _millimetres(array: np.ndarray, scale: float, notes: dict[str, Any]) -> np.n
     return np.rint(millimetres).astype(np.uint16)
 
 
-def _depth(value: "Path | bytes | np.ndarray", where: str, frame: "Frame", to: Storing) -> Picture:
+def _depth(value: "bytes | np.ndarray", where: str, frame: "Frame", to: Storing) -> Picture:
     array, is_png, mode = _one_channel(value, where, "depth")
     if array.dtype == np.uint8:
         raise UserError(f"{where}: depth has 8 bits. Write it as a 16-bit PNG in millimetres.")
@@ -275,7 +277,7 @@ def _depth(value: "Path | bytes | np.ndarray", where: str, frame: "Frame", to: S
     return Picture(_millimetres(array, frame.depth_scale, to.notes), where)
 
 
-def _confidence(value: "Path | bytes | np.ndarray", where: str, frame: "Frame", to: Storing) -> Picture:
+def _confidence(value: "bytes | np.ndarray", where: str, frame: "Frame", to: Storing) -> Picture:
     array, is_png, mode = _one_channel(value, where, "confidence")
     if array.dtype.kind == "f" or array.min() < 0 or array.max() > to.full_confidence:
         raise UserError(
@@ -283,10 +285,11 @@ def _confidence(value: "Path | bytes | np.ndarray", where: str, frame: "Frame", 
         )
     if is_png and mode == "L" and to.full_confidence == 255:
         return Picture(array, where, value if not isinstance(value, np.ndarray) else None)
-    return Picture(np.rint(array * (255 / to.full_confidence)).astype(np.uint8), where)
+    levels = np.rint(np.arange(to.full_confidence + 1) * (255 / to.full_confidence)).astype(np.uint8)
+    return Picture(levels[array], where)
 
 
-def _semantic(value: "Path | bytes | np.ndarray", where: str, frame: "Frame", to: Storing) -> Picture:
+def _semantic(value: "bytes | np.ndarray", where: str, frame: "Frame", to: Storing) -> Picture:
     array, is_png, mode = _one_channel(value, where, "semantic")
     if array.dtype.kind == "f" or array.min() < 0 or array.max() > IGNORE_INDEX:
         raise UserError(f"{where}: has label {array.max()}; labels are whole numbers from 0 to 255. Correct the mask.")
@@ -299,7 +302,7 @@ def _semantic(value: "Path | bytes | np.ndarray", where: str, frame: "Frame", to
     return Picture(np.where(array == ignore, IGNORE_INDEX, array).astype(np.uint8), where)
 
 
-def _instance(value: "Path | bytes | np.ndarray", where: str, frame: "Frame", to: Storing) -> Picture:
+def _instance(value: "bytes | np.ndarray", where: str, frame: "Frame", to: Storing) -> Picture:
     array, is_png, mode = _one_channel(value, where, "instance")
     if array.dtype.kind == "f" or array.min() < 0 or array.max() > np.iinfo(np.uint16).max:
         raise UserError(f"{where}: instance numbers are whole, from 0 to 65535. Number the instances again.")
@@ -308,7 +311,7 @@ def _instance(value: "Path | bytes | np.ndarray", where: str, frame: "Frame", to
     return Picture(array.astype(np.uint16), where)
 
 
-def _normals(value: "Path | bytes | np.ndarray", where: str, frame: "Frame", to: Storing) -> Picture:
+def _normals(value: "bytes | np.ndarray", where: str, frame: "Frame", to: Storing) -> Picture:
     if isinstance(value, np.ndarray):
         array, kind, mode = value, "PNG", "RGB" if value.ndim == 3 and value.dtype == np.uint8 else str(value.dtype)
     else:

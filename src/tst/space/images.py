@@ -1,6 +1,7 @@
 """Decoding images strictly: a damaged one is an error, never a grey picture."""
 
 import io
+import re
 import warnings
 import zlib
 from pathlib import Path
@@ -12,6 +13,22 @@ from tst.errors import UserError
 
 DAMAGED = (OSError, ValueError, SyntaxError, EOFError, zlib.error, Image.DecompressionBombError)
 ORIENTATION_TAG = 0x0112
+LARGEST_FILE = 1 << 29
+
+
+def contents(path: Path) -> bytes:
+    """The bytes of an image file.
+
+    Raises:
+        UserError: it is missing, or larger than any image.
+    """
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise UserError(f"{path}: is larger than {LARGEST_FILE >> 20} MB. Restore the image, or remove its frame.")
+        return path.read_bytes()
+    except OSError as error:
+        problem = "not found" if isinstance(error, FileNotFoundError) else f"not readable ({error.strerror})"
+        raise UserError(f"{path}: {problem}. Restore the file, or remove its frame.") from None
 
 
 def decode(source: Path | bytes, where: str | None = None, turned: bool = False) -> tuple[np.ndarray, str, str]:
@@ -37,7 +54,7 @@ def decode(source: Path | bytes, where: str | None = None, turned: bool = False)
     except FileNotFoundError:
         raise UserError(f"{where}: not found. Restore the file, or remove its frame.") from None
     except DAMAGED as error:
-        reason = str(error).replace("\n", " ") if not isinstance(source, bytes) else type(error).__name__
+        reason = re.sub(r"<_io.BytesIO object at \w+>", "it", str(error)).replace("\n", " ") or type(error).__name__
         raise UserError(f"{where}: not a whole image ({reason}). Restore the file, or remove its frame.") from None
     if rotation not in (0, 1) and not turned:
         raise UserError(

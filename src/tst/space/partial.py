@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tst.errors import UserError
 
@@ -24,13 +24,13 @@ class Partial:
     recording removes it.
     """
 
-    def __init__(self, folder: Path, done: list[dict[str, Any]]):
-        self.folder, self.done = folder, done
+    def __init__(self, folder: Path, done: list[dict[str, Any]], journal: IO[str]):
+        self.folder, self.done, self._journal = folder, done, journal
 
     def add(self, entry: dict[str, Any]) -> None:
         """Note that a group is done: its files are written."""
-        with (self.folder / "journal.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+        self._journal.write(json.dumps(entry) + "\n")
+        self._journal.flush()
 
 
 @contextlib.contextmanager
@@ -51,7 +51,10 @@ def partial_walk(parent: Path, name: str, key: str) -> Iterator[Partial]:
         except OSError:
             raise UserError(f"{parent / name}: the same read is running already. Wait for it, or stop it.") from None
         try:
-            yield Partial(folder, _journal(folder / "journal.jsonl"))
+            path = folder / "journal.jsonl"
+            done = _journal(path)
+            with path.open("a", encoding="utf-8") as journal:
+                yield Partial(folder, done, journal)
         except BaseException as error:
             if _is_interruption(error):
                 raise
