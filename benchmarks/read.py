@@ -11,13 +11,13 @@ import sys
 import tempfile
 import threading
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import PIL.Image
 import PIL.ImageFile
@@ -29,6 +29,8 @@ import scene  # noqa: E402
 import tst.decoding.lzfse  # noqa: E402
 import tst.decoding.sens  # noqa: E402
 import tst.decoding.video  # noqa: E402
+import tst.readers.video  # noqa: E402
+import tst.space.frame_files  # noqa: E402
 import tst.space.ingest  # noqa: E402
 from tst.readers import read  # noqa: E402
 from tst.space.choosing import ReadConfig  # noqa: E402
@@ -94,9 +96,11 @@ def main() -> None:
     clock.wrap(PIL.ImageFile.ImageFile, "load", "codecs")
     clock.wrap(PIL.Image.Image, "save", "codecs")
     clock.wrap(PIL.Image.Image, "tobytes", "codecs")
-    clock.wrap(cv2, "imencode", "codecs")
+    clock.wrap(tst.space.frame_files, "encoded", "codecs")
     clock.wrap(tst.decoding.video.Video, "frame", "codecs")
     clock.wrap(tst.decoding.lzfse, "unpacked", "codecs")
+    clock.wrap(zipfile.ZipExtFile, "read", "codecs")
+    clock.wrap(tst.readers.video, "audio", "codecs")
     clock.wrap(tst.space.ingest._Steps, "_look", "pool")
     clock.wrap(tst.space.ingest._Steps, "_store", "pool")
     print(f"{'format':<12}{'written':>9}{'read':>9}{'frames/s':>10}{'codecs':>9}")

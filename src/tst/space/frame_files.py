@@ -108,7 +108,7 @@ def store(frame: "Frame", rgb: Picture, loaded: dict[str, Any], turns: int, to: 
         target = to.walk / modality / frame.id
         picture = _decoders[modality](_loaded(source, to.config.short_side), where, frame, to)
         if modality == "confidence":
-            unsure = picture.array < to.config.confidence * 255
+            unsure = (np.arange(256) < to.config.confidence * 255)[picture.array]
         if modality == "depth" and unsure is not None:
             picture = _without_unsure(picture, unsure)
         if modality == "depth" and frame.depth_camera is not None:
@@ -221,26 +221,27 @@ def _without_unsure(depth: Picture, unsure: np.ndarray) -> Picture:
 
 
 def _write(picture: Picture, target: Path) -> None:
-    path = target.with_name(target.name + picture.suffix)
-    if picture.encoded is not None:
-        path.write_bytes(picture.encoded)
-    elif picture.suffix == ".jpg":
-        _encode(path, picture.array, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    else:
-        save_png(path, picture.array)
+    data = encoded(picture.array, picture.suffix) if picture.encoded is None else picture.encoded
+    with open(f"{target}{picture.suffix}", "wb") as file:  # noqa: PTH123 (three of these a frame: paths take their time)
+        file.write(data)
 
 
 def save_png(path: Path, array: np.ndarray) -> None:
-    """Write values without loss. Lightly compressed: noisy depth shrinks hardly more otherwise, in twice the time."""
-    _encode(path, array, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    """Write values without loss."""
+    path.write_bytes(encoded(array, ".png"))
 
 
-def _encode(path: Path, array: np.ndarray, options: list[int]) -> None:
-    """By OpenCV, which takes an array as it is; Pillow copies it into an image of its own first."""
+def encoded(array: np.ndarray, suffix: str) -> memoryview:
+    """The bytes of an image file, JPEG or PNG, of RGB or one channel.
+
+    By OpenCV, which takes an array as it is; Pillow copies it into an image of its own first. PNGs are lightly
+    compressed: noisy depth shrinks hardly more otherwise, in twice the time.
+    """
     stored = cv2.cvtColor(array, cv2.COLOR_RGB2BGR) if array.ndim == 3 else array
-    written, data = cv2.imencode(path.suffix, stored, options)
+    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if suffix == ".jpg" else [cv2.IMWRITE_PNG_COMPRESSION, 1]
+    written, data = cv2.imencode(suffix, stored, options)
     assert written
-    path.write_bytes(data.data)
+    return data.data
 
 
 def _one_channel(value: "bytes | np.ndarray", where: str, what: str) -> tuple[np.ndarray, bool, str]:
