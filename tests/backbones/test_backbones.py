@@ -14,8 +14,8 @@ from torch import Tensor
 
 import tiny_models as tiny
 from tst.backbones import FAMILIES, Backbone, load, rebuild
-from tst.licences import is_non_commercial, licence_of
 from tst.errors import UserError
+from tst.licences import is_non_commercial, licence_of
 from tst.model import FourM, model_state
 from tst.model.sizes import get_size
 from tst.model.table import ModalitySpec

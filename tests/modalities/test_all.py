@@ -8,19 +8,27 @@ import torch
 
 from tst.errors import UserError
 from tst.modalities import MODALITIES, Modality
+from tst.modalities.features import FeatureMap
 
 pytestmark = pytest.mark.parametrize("name", MODALITIES)
-UNKNOWN = {"depth": 0, "normals": 0, "semantic": 255, "instance": 0, "confidence": 0}
+MASKS = ("semantic", "ade20k", "coco_masks")
+FEATURES = ("dinov2", "clip", "imagebind")
+EDGES = ("edges", "hed", "sam_edges")
+UNKNOWN = dict.fromkeys(("depth", "normals", "instance", "confidence", *FEATURES), 0) | dict.fromkeys(MASKS, 255)
+WIDTH = 12
+"""Components of the tests' features."""
 
 
 def example(modality: Modality, seed: int = 0, height: int = 24, width: int = 32) -> np.ndarray:
     """A stored array with some unknown pixels in the upper left, where the modality has such."""
     generator = np.random.default_rng(seed)
-    shape = (height, width, 3) if modality.channels == 3 else (height, width)
-    if modality.name == "edges":
+    shape = (height, width, modality.channels or WIDTH) if modality.channels != 1 else (height, width)
+    if modality.name in EDGES:
         array = (generator.random(shape) < 0.1) * 255
-    elif modality.name == "semantic":
+    elif modality.name in MASKS:
         array = generator.integers(0, 16, shape)
+    elif isinstance(modality, FeatureMap):
+        array = modality.pack(generator.normal(size=shape))
     elif modality.name == "depth":
         array = generator.integers(500, 6000, shape)
     elif modality.name == "normals":
@@ -40,15 +48,17 @@ def batch(modality: Modality) -> torch.Tensor:
 
 def test_declares_itself(name):
     modality = MODALITIES[name]
-    assert modality.name == name and isinstance(modality.dtype, np.dtype) and modality.channels in (1, 3)
+    assert modality.name == name and isinstance(modality.dtype, np.dtype) and modality.channels in (0, 1, 3)
     assert set(modality.sources) <= set(MODALITIES)
     assert not inspect.isabstract(type(modality))
     assert list(MODALITIES)[:6] == ["rgb", "depth", "normals", "edges", "semantic", "instance"]
+    tokens = [item.token_name for item in MODALITIES.values() if item.token_name]
+    assert len(set(tokens)) == len(tokens) and modality.unknown == UNKNOWN.get(name, 0)
 
 
 def test_save_load(name, tmp_path):
     modality, array = MODALITIES[name], example(MODALITIES[name])
-    path = tmp_path / "é x.png"
+    path = tmp_path / f"é x{'.npy' if name in FEATURES else '.png'}"
     modality.save(path, array)
     loaded = modality.load(path)
     np.testing.assert_array_equal(loaded, array)
@@ -67,7 +77,9 @@ def test_load_refuses(name, tmp_path):
     if name != "rgb":  # anything can be looked at as RGB
         other = MODALITIES["depth" if modality.dtype == np.uint8 else "semantic"]
         other.save(tmp_path / "other.png", example(other))
-        with pytest.raises(UserError, match=r"other\.png.*but " + name):
+        with pytest.raises(
+            UserError, match=r"other\.png: not a readable" if name in FEATURES else "other.*but " + name
+        ):
             modality.load(tmp_path / "other.png")
 
 
@@ -75,7 +87,7 @@ def test_tensor_and_back(name):
     modality = MODALITIES[name]
     arrays = np.stack([example(modality, seed) for seed in range(3)])
     tensor = modality.tensor(arrays)
-    assert tensor.shape == (3, modality.channels, 24, 32) and tensor.dtype == torch.float32
+    assert tensor.shape == (3, modality.channels or WIDTH, 24, 32) and tensor.dtype == torch.float32
     np.testing.assert_array_equal(modality.arrays(tensor), arrays)
 
 
@@ -125,7 +137,7 @@ def test_nothing_known(name):
     if name not in UNKNOWN:
         pytest.skip("everything is always known")
     modality = MODALITIES[name]
-    x = torch.full((2, modality.channels, 8, 8), float(UNKNOWN[name]))
+    x = torch.full((2, modality.channels or WIDTH, 8, 8), float(UNKNOWN[name]))
     z, valid = modality.normalise(x)
     assert not z.any() and not valid.any()
     assert torch.isfinite(modality.denormalise(z, x)).all()
@@ -142,7 +154,7 @@ def test_metrics(name):
         assert (other[metric] - value) * worse.get(metric, -1) > 0, metric
     # Unknown pixels of the target do not count.
     if name in UNKNOWN:
-        changed = torch.where(modality.valid(x), x, x + (-3 if name == "semantic" else 3))
+        changed = torch.where(modality.valid(x), x, x + (-3 if name in MASKS else 3))
         assert modality.reconstruction_metrics(changed, x) == same
 
 
@@ -153,7 +165,8 @@ def test_resize(name, size):
     assert resized.shape == (*size, *array.shape[2:]) and resized.dtype == array.dtype
     if size == array.shape[:2]:
         np.testing.assert_array_equal(resized, array)
+    if name in UNKNOWN:
+        assert not modality.valid_array(resized)[: size[0] // 8, : size[1] // 8].any()
     if modality.interpolation == "nearest":
         values = {tuple(value) for value in array.reshape(-1, modality.channels)}
         assert {tuple(value) for value in resized.reshape(-1, modality.channels)} <= values
-        assert not modality.valid_array(resized)[: size[0] // 8, : size[1] // 8].any()

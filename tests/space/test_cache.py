@@ -98,6 +98,53 @@ def test_damaged_cache_is_built_again(walk_space: Space) -> None:
     np.testing.assert_array_equal(frame_cache(walk_space, "depth", 20).array, expected)
 
 
+def save_features(space: Space, shape: tuple[int, int, int], walk: str = "walk") -> None:
+    generator = np.random.default_rng(0)
+    for id_ in space.walks[walk].ids:
+        path = space.walks[walk].folder("dinov2") / f"{id_}.npy"
+        MODALITIES["dinov2"].save(path, generator.integers(-127, 128, shape).astype(np.int8))
+
+
+def test_features_stay_cells_of_the_frame(walk_space: Space) -> None:
+    save_features(walk_space, (10, 12, 16))
+    cached = frame_cache(walk_space, "dinov2", 64)
+    assert (cached.array.shape, cached.array.dtype) == ((6, 4, 5, 16), np.int8)  # one for 16 pixels
+    assert (cached.extents == [64, 77]).all() and (cached.sizes == [4, 5]).all()
+    expected = MODALITIES["dinov2"].resize(walk_space.walks["walk"].read("dinov2", 3), 4, 5)
+    np.testing.assert_array_equal(cached.frame(3), expected)
+    whole = frame_cache(walk_space, "dinov2", 400)
+    assert whole.array.shape == (6, 10, 12, 16)  # no finer than they are stored
+    np.testing.assert_array_equal(whole.frame(3), walk_space.walks["walk"].read("dinov2", 3))
+
+
+def test_features_of_different_shapes_share_a_canvas_but_not_of_different_widths(
+    nerfstudio_walk: Callable[..., Path], walk_space: Space
+) -> None:
+    tall = nerfstudio_walk("a_tall", frames=2, size=(40, 80), depth_size=(20, 40))
+    space = tst.readers.read("nerfstudio", tall, walk_space.path)
+    save_features(space, (10, 12, 16))
+    save_features(space, (20, 10, 16), "a_tall")
+    cached = frame_cache(space, "dinov2", 128)
+    assert cached.array.shape == (8, 16, 10, 16)
+    assert cached.sizes.tolist() == [[16, 8]] * 2 + [[8, 10]] * 6
+    assert not cached.array[0, :, 8:].any() and cached.frame(0).any()
+    save_features(space, (20, 10, 15), "a_tall")
+    with pytest.raises(UserError, match=r"walk.dinov2.*: vectors of 16 components, but .*a_tall.* has 15"):
+        frame_cache(space, "dinov2", 128)
+    space.walks["walk"].file("dinov2", 2).write_bytes(b"x")
+    with pytest.raises(UserError, match=r"0002\.npy"):
+        frame_cache(space, "dinov2", 128)
+
+
+def test_masks_of_labellers_keep_a_class_for_a_few_pixels(walk_space: Space) -> None:
+    walk = walk_space.walks["walk"]
+    for index, id_ in enumerate(walk.ids):
+        MODALITIES["ade20k"].save(walk.folder("ade20k") / f"{id_}.png", np.full((40, 48), index, np.uint8))
+    cached = frame_cache(walk_space, "ade20k", 40)
+    assert cached.array.shape == (6, 10, 12) and (cached.extents == [40, 48]).all()
+    assert (cached.frame(5) == 5).all()
+
+
 OTHER_PROCESS = """
 import sys
 from tst.modalities import MODALITIES

@@ -48,7 +48,7 @@ def audio(source: Path) -> tuple[pa.Table | None, str | None]:
                     break
                 for part in resampler.resample(frame):
                     # There are 40 parts a second: `to_ndarray` and fractions of `time_base` would take half the time.
-                    samples = np.frombuffer(part.planes[0], np.int16, part.samples).copy()
+                    samples = np.frombuffer(memoryview(part.planes[0]), np.int16, part.samples).copy()
                     time = end if part.time is None else part.time
                     if (blocks or pending) and time < end - GAP:
                         continue  # played already

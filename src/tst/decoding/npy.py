@@ -2,6 +2,7 @@
 
 import io
 import math
+from tokenize import TokenError
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -25,7 +26,7 @@ def array(data: bytes, where: str) -> np.ndarray:
         if dtype.kind not in "uif" or dtype.itemsize * math.prod(shape) != len(data) - stream.tell():
             raise ValueError(f"{shape} of {dtype} in {len(data)} bytes")
         values = np.frombuffer(data, dtype, offset=stream.tell())
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, OverflowError) as error:
+    except (ValueError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError, OverflowError) as error:
         raise UserError(
             f"{where}: not a whole array ({' '.join(str(error).split())[:80]}). Copy it from the device again."
         ) from None

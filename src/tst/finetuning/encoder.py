@@ -84,18 +84,20 @@ class EncoderModel(HeadedModel):
 
     def spec(self) -> dict[str, Any]:
         """The encoder's architecture, the head's shape, the tokenizers' configs."""
-        tokenizers = {name: cast(Tokenizer, item).config for name, item in self.tokenizers.items()}
+        tokenizers = {name: cast(Tokenizer, item) for name, item in self.tokenizers.items()}
         return {
             "encoder": architecture(self.encoder),
             "head": asdict(self.shape),
-            "tokenizers": {name: config.model_dump(mode="json") for name, config in tokenizers.items()},
+            "tokenizers": {name: item.config.model_dump(mode="json") for name, item in tokenizers.items()},
+            "outputs": {name: item.outputs for name, item in tokenizers.items()},
         }
 
     @classmethod
     def from_spec(cls, task: Task, resolution: int, licences: Licences, spec: dict[str, Any]) -> Self:
         """See `TaskModel.from_spec`."""
+        outputs = spec.get("outputs", {})  # models made before there were tokenizers of features and masks have none
         tokenizers = {
-            name: Tokenizer(name, resolution, TokenizerModelConfig.model_validate(item))
+            name: Tokenizer(name, resolution, TokenizerModelConfig.model_validate(item), outputs.get(name))
             for name, item in spec["tokenizers"].items()
         }
         vocabularies = {name: item.config.vocabulary for name, item in tokenizers.items()}

@@ -3,6 +3,7 @@
 Shape suffixes: B batch, H height, W width, L labels of the segmenter.
 """
 
+import re
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar, Self, cast
@@ -132,8 +133,8 @@ class LiteSegmenter(Segmenter):
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """A `.tflite` file with `labels.txt` beside it (a line each, whatever stands before a tab is dropped), or their
-        folder.
+        """A `.tflite` file with `labels.txt` beside it (a line each; a number, and what stands before a tab, is
+        dropped), or their folder.
 
         Raises:
             UserError: a file is missing or damaged, or the labels are not as many as its scores.
@@ -144,7 +145,8 @@ class LiteSegmenter(Segmenter):
         names = files[0].with_name("labels.txt")
         if not names.is_file():
             raise UserError(f"{names}: not found; it must name the labels of {files[0].name}, one a line.")
-        labels = [line.rpartition("\t")[2].strip() for line in names.read_text(encoding="utf-8").splitlines() if line]
+        lines = names.read_text(encoding="utf-8").splitlines()
+        labels = [re.sub(r"^(.*\t|\d+\s+)", "", line).strip() for line in lines if line]
         segmenter = cls(files[0].read_bytes(), labels, licence_of(files[0], UNKNOWN))
         try:
             found = segmenter.interpreter.get_output_details()[0]["shape"][-1]

@@ -4,7 +4,7 @@ Shape letters: B batch, C channels, H height, W width.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -29,10 +29,13 @@ class Modality(ABC):
     Attributes:
         name: key in a Space and in the registry.
         order: place in the registry, ascending.
-        channels: 1 or 3.
+        channels: 1: arrays are (H, W); otherwise they are (H, W, channels), and 0 means: as many as the files have.
+        cell: pixels of a crop, along one side, that one of its values stands for. Above 1, a crop of 128 pixels has
+            128 / cell values a side, and the frame cache keeps as few as that needs.
         dtype: of the stored values.
         sources: the modalities this one is derived from; () = captured.
-        is_label: class or instance indices rather than a measurement.
+        unknown: stored value of what is not known, and of what lies beyond a frame; 0 where everything is known.
+        is_label: what people annotated (class or instance indices): never an input or a target of pre-training.
         interpolation: how a crop is resampled. Nearest where averaging two values would invent a third.
         extension: of the files this project writes.
         token_name: 4M's name of this modality's tokens, without the resolution.
@@ -43,6 +46,8 @@ class Modality(ABC):
     order: ClassVar[int]
     token_name: ClassVar[str] = ""
     channels: ClassVar[int] = 1
+    cell: ClassVar[int] = 1
+    unknown: ClassVar[int] = 0
     dtype: ClassVar[np.dtype] = np.dtype(np.uint8)
     sources: ClassVar[tuple[str, ...]] = ()
     is_label: ClassVar[bool] = False
@@ -54,9 +59,9 @@ class Modality(ABC):
         """Compute the stored array of one frame from its source modalities; `camera` is at any size.
 
         Raises:
-            UserError: the modality is captured, not derived, or it needs a camera and there is none.
+            UserError: the modality is captured or labelled, or it needs a camera and there is none.
         """
-        raise UserError(f"{self.name}: is captured, it cannot be derived. Give the reader a source that has it.")
+        raise UserError(f"{self.name}: cannot be derived. Give the reader a source that has it, or run `tst label`.")
 
     def load(self, path: str | Path) -> np.ndarray:
         """Read one stored array.
@@ -105,15 +110,15 @@ class Modality(ABC):
         return resize_nearest(array, height, width, self.valid_array)
 
     def tensor(self, arrays: np.ndarray) -> Tensor:
-        """Stored arrays (B, H, W) or (B, H, W, 3) as a float32 batch (B, C, H, W)."""
+        """Stored arrays (B, H, W) or (B, H, W, C) as a float32 batch (B, C, H, W)."""
         batch = torch.from_numpy(arrays.astype(np.float32))
-        return batch.movedim(-1, 1) if self.channels == 3 else batch[:, None]
+        return batch[:, None] if self.channels == 1 else batch.movedim(-1, 1)
 
     def arrays(self, x_BCHW: Tensor) -> np.ndarray:
         """A batch of stored values as stored arrays: the inverse of `tensor`, rounded and clipped to the type."""
         limits = np.iinfo(self.dtype)
         rounded = x_BCHW.detach().float().round().clamp(limits.min, limits.max).cpu()
-        channels_last = rounded.movedim(1, -1) if self.channels == 3 else rounded[:, 0]
+        channels_last = rounded[:, 0] if self.channels == 1 else rounded.movedim(1, -1)
         return channels_last.numpy().astype(self.dtype)
 
     def valid(self, x_BCHW: Tensor) -> Tensor:
@@ -149,6 +154,10 @@ class Modality(ABC):
     @abstractmethod
     def draw(self, array: np.ndarray) -> np.ndarray:
         """One stored array as uint8 HxWx3 for people to look at."""
+
+    def draw_together(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Stored arrays drawn so that they can be compared: the same values have the same colour in all of them."""
+        return [self.draw(array) for array in arrays]
 
 
 def resize_nearest(

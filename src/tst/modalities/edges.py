@@ -1,4 +1,4 @@
-"""Canny edges of the RGB image."""
+"""Edges: what all kinds of them share, and Canny's of the RGB image."""
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -19,33 +19,20 @@ BLUR_SIGMA = 1.0
 EDGE_LEVEL = 85
 
 
-class Edges(Modality):
-    """Where brightness changes: uint8, 255 on an edge, 0 elsewhere; softer in between once resized.
+class EdgeMap(Modality):
+    """Edges: uint8, the higher the surer; 0 where there is none. Everything is known. Networks see [-1, 1]."""
 
-    Grey image, Gaussian blur (sigma 1, 5x5), then Canny with L1 gradients of a 3x3 Sobel and thresholds 30 and 60, at
-    the size of the RGB image. Everything is valid. Networks see [-1, 1]. The usual thresholds, 100 and 200, leave
-    bright plain rooms without edges (docs/modalities.md has the counts).
-    """
-
-    name = "edges"
-    order = 40
-    token_name = "tok_canny_edge"
-    sources = ("rgb",)
-    version = 2
+    thin: ClassVar[bool] = True
+    """Lines are one pixel wide, of 255."""
     interpolation: ClassVar[Literal["bilinear", "nearest"]] = "bilinear"
 
-    def derive(self, sources: dict[str, np.ndarray], camera: "Camera | None") -> np.ndarray:
-        """Edges of `rgb`, at its size."""
-        grey = cv2.cvtColor(sources["rgb"], cv2.COLOR_RGB2GRAY)
-        return cv2.Canny(cv2.GaussianBlur(grey, (5, 5), BLUR_SIGMA), LOW_THRESHOLD, HIGH_THRESHOLD)
-
     def resize(self, array: np.ndarray, height: int, width: int) -> np.ndarray:
-        """Area average when shrinking, times the shrinkage: a one-pixel line keeps its brightness instead of fading."""
+        """Area average when shrinking; thin edges times the shrinkage, so that a line does not fade."""
         if height > array.shape[0] or width > array.shape[1]:
             return cv2.resize(array, (width, height), interpolation=cv2.INTER_LINEAR)
-        shrinkage = (array.shape[0] * array.shape[1] / (height * width)) ** 0.5
+        gain = (array.shape[0] * array.shape[1] / (height * width)) ** 0.5 if self.thin else 1.0
         mean = cv2.resize(array.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
-        return np.rint(np.minimum(mean * shrinkage, 255)).astype(np.uint8)
+        return np.rint(np.minimum(mean * gain, 255)).astype(np.uint8)
 
     def reconstruction_metrics(self, prediction_BCHW: Tensor, target_BCHW: Tensor) -> dict[str, float]:
         """F1 of edge pixels, a pixel matching if the other image has an edge within one pixel (8 neighbours)."""
@@ -60,3 +47,23 @@ class Edges(Modality):
     def draw(self, array: np.ndarray) -> np.ndarray:
         """White on black."""
         return np.repeat(array[..., None], 3, -1)
+
+
+class Edges(EdgeMap):
+    """Where brightness changes: uint8, 255 on an edge, 0 elsewhere; softer in between once resized.
+
+    Grey image, Gaussian blur (sigma 1, 5x5), then Canny with L1 gradients of a 3x3 Sobel and thresholds 30 and 60, at
+    the size of the RGB image. The usual thresholds, 100 and 200, leave bright plain rooms without edges
+    (docs/modalities.md has the counts).
+    """
+
+    name = "edges"
+    order = 40
+    token_name = "tok_canny_edge"
+    sources = ("rgb",)
+    version = 2
+
+    def derive(self, sources: dict[str, np.ndarray], camera: "Camera | None") -> np.ndarray:
+        """Edges of `rgb`, at its size."""
+        grey = cv2.cvtColor(sources["rgb"], cv2.COLOR_RGB2GRAY)
+        return cv2.Canny(cv2.GaussianBlur(grey, (5, 5), BLUR_SIGMA), LOW_THRESHOLD, HIGH_THRESHOLD)

@@ -1,10 +1,11 @@
-"""Semantic classes."""
+"""Class masks: what all of them share, and the annotated one."""
 
 import functools
 
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from tst.modalities.base import Modality, mean_over_images
@@ -27,12 +28,10 @@ def palette() -> np.ndarray:
     return np.concatenate([candidates[chosen, 0], np.zeros((1, 3), np.uint8)])
 
 
-class Semantic(Modality):
-    """Class index of each pixel: uint8, 255 = ignore. Network values are the indices themselves."""
+class ClassMask(Modality):
+    """Class index of each pixel: uint8, 255 = unknown. Network values are the indices, predictions are logits."""
 
-    name = "semantic"
-    order = 50
-    is_label = True
+    unknown = IGNORE
 
     def valid(self, x_BCHW: Tensor) -> Tensor:
         """Everything but the ignored."""
@@ -47,6 +46,11 @@ class Semantic(Modality):
         """Rounded indices."""
         return z_BCHW.float().round().clamp(0, IGNORE)
 
+    def reconstruction_loss(self, prediction_BKHW: Tensor, target_B1HW: Tensor, valid_B1HW: Tensor) -> Tensor:
+        """Cross-entropy of logits (B, K, H, W) over valid pixels; the target is the indices, all below K."""
+        error_BHW = F.cross_entropy(prediction_BKHW, target_B1HW[:, 0].long(), reduction="none")
+        return (error_BHW[:, None] * valid_B1HW).sum() / valid_B1HW.sum().clamp(min=1)
+
     def reconstruction_metrics(self, prediction_BCHW: Tensor, target_BCHW: Tensor) -> dict[str, float]:
         """Share of pixels with the right class, and mean IoU over the batch's classes."""
         valid = self.valid(target_BCHW)
@@ -60,3 +64,11 @@ class Semantic(Modality):
     def draw(self, array: np.ndarray) -> np.ndarray:
         """One well-separated colour a class, ignored pixels black."""
         return palette()[array]
+
+
+class Semantic(ClassMask):
+    """Classes that people annotated, those of the Space's class list."""
+
+    name = "semantic"
+    order = 50
+    is_label = True

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,10 @@ from tst.space.folders import disk_full_is_told, locked
 from tst.space.ingest import WORKERS
 from tst.space.space import Space, Walk
 
+if TYPE_CHECKING:
+    from tst.modalities.base import Modality
+    from tst.modalities.features import FeatureMap
+
 VERSION = 1
 
 
@@ -25,14 +30,17 @@ class CachedFrames:
     """A modality of all frames of a Space, in order of walk name then row (that of `Space.frames`).
 
     array: (N, H, W), or (N, H, W, C) where C > 1, of the stored dtype. Frame n is in array[n, :h, :w] with
-        (h, w) = extents[n]; what lies beyond is 0 (255 for semantic).
-    extents: (N, 2) int32 height, width. The shorter is `short_side`; they follow the RGB image's aspect, so that all
-        modalities of a frame have the same extent and align pixel by pixel.
+        (h, w) = sizes[n]; what lies beyond is `Modality.unknown` (0; 255 for class masks).
+    extents: (N, 2) int32 height, width in pixels. The shorter is `short_side`; they follow the RGB image's aspect, so
+        that all modalities of a frame have the same extent.
+    sizes: (N, 2) int32 height, width of the frames in `array`, which span those extents: the same, or fewer where a
+        value stands for several pixels (`Modality.cell`); maps of features are never finer than they are stored.
     key: changes whenever a source file, the size or the modality's version changes.
     """
 
     array: np.memmap
     extents: np.ndarray
+    sizes: np.ndarray
     key: str
 
     def __len__(self) -> int:
@@ -40,7 +48,7 @@ class CachedFrames:
 
     def frame(self, index: int) -> np.ndarray:
         """Frame `index` without the margin of the common canvas; a view."""
-        height, width = self.extents[index]
+        height, width = self.sizes[index]
         return self.array[index, :height, :width]
 
 
@@ -50,9 +58,10 @@ def frame_cache(space: Space, modality: str, short_side: int, *, progress: bool 
     Two processes may ask at once: the second waits for the first.
 
     Raises:
-        UserError: a frame lacks the modality or is damaged, or the disk is full.
+        UserError: a frame lacks the modality or is damaged, its features have another width, or the disk is full.
     """
     from tst.modalities import MODALITIES
+    from tst.modalities.features import FeatureMap
 
     if modality not in MODALITIES:
         raise UserError(f"{modality}: no such modality. Use one of: {', '.join(MODALITIES)}.")
@@ -64,10 +73,15 @@ def frame_cache(space: Space, modality: str, short_side: int, *, progress: bool 
     files = [walk.file(modality, index) for walk, index in frames]
     extents = np.array([_extent(walk.size(index), short_side) for walk, index in frames], np.int32)
     kind = MODALITIES[modality]
+    sizes = -(-extents // kind.cell)
+    channels = kind.channels
+    if isinstance(kind, FeatureMap):
+        stored = _stored_shapes(kind, files)
+        sizes, channels = np.minimum(sizes, stored[:, :2]), int(stored[0, 2])
     key = digest(VERSION, modality, kind.version, short_side, [_identity(space.path, file) for file in files])
     folder = space.path / "cache" / "frames"
     path = folder / f"{modality}-{short_side}-{key}.npy"
-    shape = (len(frames), *extents.max(axis=0).tolist(), *([kind.channels] if kind.channels > 1 else []))
+    shape = (len(frames), *sizes.max(axis=0).tolist(), *([channels] if kind.channels != 1 else []))
     cached = _open(path, shape, kind.dtype)
     if cached is None:
         with disk_full_is_told(folder):
@@ -75,12 +89,11 @@ def frame_cache(space: Space, modality: str, short_side: int, *, progress: bool 
             with locked(folder):
                 cached = _open(path, shape, kind.dtype)
                 if cached is None:
-                    fill = space.ignore_index if modality == "semantic" else 0
-                    _build(path, shape, np.dtype(kind.dtype), fill, frames, extents, modality, progress)
+                    _build(path, shape, kind, frames, sizes, progress)
                     _remove_outdated(path, modality, short_side)
                     cached = _open(path, shape, kind.dtype)
     assert cached is not None
-    return CachedFrames(cached, extents, key)
+    return CachedFrames(cached, extents, sizes, key)
 
 
 def fingerprint(space: Space, modalities: Sequence[str]) -> str:
@@ -94,6 +107,19 @@ def _extent(size: tuple[int, int], short_side: int) -> tuple[int, int]:
     height, width = size
     scale = short_side / min(height, width)
     return round(height * scale), round(width * scale)
+
+
+def _stored_shapes(kind: "FeatureMap", files: list[Path]) -> np.ndarray:
+    """(N, 3) int32: cells down, cells across and width of each stored map."""
+    with ThreadPoolExecutor(WORKERS) as pool:
+        shapes = np.array(list(pool.map(lambda file: kind.open(file).shape, files)), np.int32)
+    other = np.flatnonzero(shapes[:, 2] != shapes[0, 2])
+    if len(other):
+        raise UserError(
+            f"{files[other[0]]}: vectors of {shapes[other[0], 2]} components, but {files[0]} has {shapes[0, 2]}. "
+            "Remove the folder of one of them and label both walks with the same network."
+        )
+    return shapes
 
 
 def _identity(root: Path, file: Path) -> tuple[str, int, int]:
@@ -113,18 +139,13 @@ def _open(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.memmap | No
 def _build(
     path: Path,
     shape: tuple[int, ...],
-    dtype: np.dtype,
-    fill: int,
+    kind: "Modality",
     frames: list[tuple[Walk, int]],
-    extents: np.ndarray,
-    modality: str,
+    sizes: np.ndarray,
     progress: bool,
 ) -> None:
-    from tst.modalities import MODALITIES
-
-    resize = MODALITIES[modality].resize
     with atomic_path(path) as temporary:
-        array = np.lib.format.open_memmap(temporary, "w+", dtype, shape)
+        array = np.lib.format.open_memmap(temporary, "w+", kind.dtype, shape)
         with temporary.open("r+b") as file:  # a full disk must be an error here, not a SIGBUS at the first touch
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(file.fileno(), 0, temporary.stat().st_size)
@@ -134,15 +155,15 @@ def _build(
             if stop.is_set():
                 return
             walk, index = frames[number]
-            height, width = (int(side) for side in extents[number])
-            if fill and (height, width) != shape[1:3]:
-                array[number] = fill
-            array[number, :height, :width] = resize(walk.read(modality, index), height, width)
+            height, width = (int(side) for side in sizes[number])
+            if kind.unknown and (height, width) != shape[1:3]:
+                array[number] = kind.unknown
+            array[number, :height, :width] = kind.resize(walk.read(kind.name, index), height, width)
 
         with ThreadPoolExecutor(WORKERS) as pool:
             done = pool.map(write, range(len(frames)))
             try:
-                for _ in track(done, f"caching {modality}", len(frames)) if progress else done:
+                for _ in track(done, f"caching {kind.name}", len(frames)) if progress else done:
                     pass
             finally:
                 stop.set()

@@ -44,6 +44,7 @@ def show(space: Space, out: Path | None = None, frames: int = 8) -> Path:
         UserError: `out` is another file of the user's, or a frame is damaged.
     """
     from tst.modalities import MODALITIES
+    from tst.modalities.semantic import ClassMask
 
     out = Path(out) if out is not None else space.path / "contact-sheet.png"
     if out.exists() and not made_by(TAG, out):
@@ -71,14 +72,18 @@ def show(space: Space, out: Path | None = None, frames: int = 8) -> Path:
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
     for number, name in enumerate(modalities):
         pen.text((8, head + row * number + TILE_HEIGHT // 2), name, INK, font, anchor="lm")
+    pictures = {
+        name: _pictures(name, [(w, i) if name in has[w.name] else None for w, i in chosen]) for name in modalities
+    }
     left = MARGIN
-    for (walk, index), tile_width in zip(chosen, widths, strict=True):
+    for place, ((walk, index), tile_width) in enumerate(zip(chosen, widths, strict=True)):
         label = f"{walk.name}\n{walk.ids[index]}" + (f" · {part}" if (part := _part(walk, index)) else "")
         _text_within(pen, (left, 4), label, tile_width, font)
         for number, name in enumerate(modalities):
-            if name in has[walk.name]:
-                picture = Image.fromarray(MODALITIES[name].draw(walk.read(name, index)))
-                smooth = Image.Resampling.NEAREST if MODALITIES[name].is_label else Image.Resampling.BILINEAR
+            picture = pictures[name][place]
+            if picture is not None:
+                mask = MODALITIES[name].is_label or isinstance(MODALITIES[name], ClassMask)
+                smooth = Image.Resampling.NEAREST if mask else Image.Resampling.BILINEAR
                 sheet.paste(picture.resize((tile_width, TILE_HEIGHT), smooth), (left, head + row * number))
         for number, plot in enumerate(plots):
             tile = plot.tile(walk.name, index, tile_width)
@@ -168,6 +173,15 @@ def _plots(chosen: list[tuple[Walk, int]]) -> Iterator[_Plot]:
                 for row, shown in zip(rows[walk.name], values[:, :, [columns.index(c) for c in group]], strict=True):
                     plots[key].values[walk.name, row] = shown
         yield from (plot for plot in plots.values() if plot.values)
+
+
+def _pictures(name: str, frames: list[tuple[Walk, int] | None]) -> list[Image.Image | None]:
+    """One modality of the frames that have it, in colours that can be compared."""
+    from tst.modalities import MODALITIES
+
+    arrays = [walk.read(name, index) for walk, index in filter(None, frames)]
+    drawn = iter(MODALITIES[name].draw_together(arrays))
+    return [Image.fromarray(next(drawn)) if frame else None for frame in frames]
 
 
 def _part(walk: Walk, index: int) -> str | None:

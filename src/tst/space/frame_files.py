@@ -1,6 +1,7 @@
 """One frame from its source into the files of a walk: decoded, checked, made upright and pinhole, shrunk, stored."""
 
 import io
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,7 +109,7 @@ def store(frame: "Frame", rgb: Picture, loaded: dict[str, Any], turns: int, to: 
         target = to.walk / modality / frame.id
         picture = _decoders[modality](_loaded(source, to.config.short_side), where, frame, to)
         if modality == "confidence":
-            unsure = (np.arange(256) < to.config.confidence * 255)[picture.array]
+            unsure = picture.array < np.uint8(math.ceil(to.config.confidence * 255))
         if modality == "depth" and unsure is not None:
             picture = _without_unsure(picture, unsure)
         if modality == "depth" and frame.depth_camera is not None:

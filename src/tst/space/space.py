@@ -140,7 +140,8 @@ class Walk:
             files = self._scan(modality)
         if name not in files:
             raise UserError(
-                f"{self.folder(modality) / name}.*: not found. Run `tst derive` for {modality}, or read the walk again."
+                f"{self.folder(modality) / name}.*: not found. Run `tst derive` or `tst label` for "
+                f"{modality}, or read the walk again."
             )
         return files[name]
 
@@ -294,7 +295,7 @@ class Space:
         if array.dtype != expected.dtype:
             raise UserError(f"{path}: is {array.dtype} and {modality} is {expected.dtype}. Read or derive it again.")
         channels = 1 if array.ndim == 2 else array.shape[2]
-        if channels != expected.channels:
+        if expected.channels and channels != expected.channels:
             raise UserError(f"{path}: has {channels} channels, not {expected.channels}. Read or derive it again.")
         self._check_size(walk, modality, index, (array.shape[0], array.shape[1]))
         if modality == "semantic" and self.classes is not None:

@@ -1,6 +1,7 @@
 """The discrete autoencoder of one image modality: patch-16 encoder, bottleneck, decoder (paper Sec. 4.1; 4M Sec. 3.1).
 
-Shape letters: B batch, C channels, H height, W width, N tokens (H/16 x W/16), P pixels of a patch x channels, D width.
+Shape letters: B batch, C channels in, K channels out, H height, W width (in values), N tokens (one for 16 x 16 pixels),
+P values of a patch x channels, D width.
 """
 
 import math
@@ -14,11 +15,13 @@ from vector_quantize_pytorch import FSQ, VectorQuantize
 
 from tst.config import Config
 from tst.modalities import MODALITIES
+from tst.modalities.semantic import ClassMask
 from tst.model.blocks import EncoderBlock, LayerNorm
 from tst.model.embeddings import sincos_2d
 from tst.model.sizes import Size
 
 PATCH = 16
+CLASS_WIDTH = 16
 
 
 class TokenizerModelConfig(Config):
@@ -54,14 +57,27 @@ class TokenizerModelConfig(Config):
 class Tokenizer(nn.Module):
     """Maps a crop of one modality to a grid of token ids and back.
 
-    The encoder also sees which pixels are valid, so that a hole is not read as a distance.
+    The encoder also sees which pixels are valid, so that a hole is not read as a distance. Classes enter by a small
+    learned vector each, and leave as logits.
+
+    Args:
+        modality: name in the registry.
+        resolution: side of the crops in pixels; a crop has resolution / cell values a side (`Modality.cell`).
+        outputs: values predicted for each pixel: classes of a mask, components of a feature; None: as many as the
+            modality has channels.
     """
 
-    def __init__(self, modality: str, resolution: int, config: TokenizerModelConfig) -> None:
+    def __init__(
+        self, modality: str, resolution: int, config: TokenizerModelConfig, outputs: int | None = None
+    ) -> None:
         super().__init__()
+        kind = MODALITIES[modality]
         self.modality, self.resolution, self.config = modality, resolution, config
-        self.channels = MODALITIES[modality].channels
-        self.grid = resolution // PATCH
+        self.outputs = outputs or kind.channels
+        self.is_mask = isinstance(kind, ClassMask)
+        assert self.outputs, f"{modality}: the number of components depends on the data"
+        self.patch, self.grid = PATCH // kind.cell, resolution // PATCH
+        inputs = CLASS_WIDTH if self.is_mask else self.outputs
         width = config.width
         size = Size("tokenizer", width, width // 64, config.encoder_depth, config.decoder_depth)
 
@@ -71,7 +87,9 @@ class Tokenizer(nn.Module):
             )
 
         self.register_buffer("pos_emb", sincos_2d(self.grid, self.grid, width), persistent=False)
-        self.proj = nn.Linear(PATCH * PATCH * (self.channels + 1), width)
+        if self.is_mask:
+            self.class_emb = nn.Embedding(self.outputs, CLASS_WIDTH)
+        self.proj = nn.Linear(self.patch**2 * (inputs + 1), width)
         self.encoder = blocks(config.encoder_depth)
         self.encoder_norm = LayerNorm(width, bias=False)
         self.pos_emb: Tensor
@@ -95,19 +113,22 @@ class Tokenizer(nn.Module):
             )
         self.decoder = blocks(config.decoder_depth)
         self.decoder_norm = LayerNorm(width, bias=False)
-        self.out_proj = nn.Linear(width, PATCH * PATCH * self.channels)
+        self.out_proj = nn.Linear(width, self.patch**2 * self.outputs)
 
     def _features(self, x_BCHW: Tensor, valid_B1HW: Tensor) -> Tensor:
         """Latents before quantisation, (B, N, D)."""
+        if self.is_mask:
+            valid_B1HW = valid_B1HW & (x_BCHW < self.outputs)  # a class that training never met is as good as unknown
+            x_BCHW = self.class_emb(torch.where(valid_B1HW, x_BCHW, 0)[:, 0].long()).movedim(-1, 1)
         x = torch.cat([x_BCHW * valid_B1HW, valid_B1HW.to(x_BCHW.dtype)], 1)
-        x_BNP = rearrange(x, "b c (h p) (w q) -> b (h w) (p q c)", p=PATCH, q=PATCH)
+        x_BNP = rearrange(x, "b c (h p) (w q) -> b (h w) (p q c)", p=self.patch, q=self.patch)
         return self.encoder_norm(self.encoder(self.proj(x_BNP) + self.pos_emb))
 
     def _reconstruct(self, z_BND: Tensor) -> Tensor:
-        """Quantised latents to network values, (B, C, H, W) float32."""
+        """Quantised latents to predictions, (B, K, H, W) float32."""
         y_BNP = self.out_proj(self.decoder_norm(self.decoder(z_BND + self.pos_emb)))
         return rearrange(
-            y_BNP, "b (h w) (p q c) -> b c (h p) (w q)", h=self.grid, p=PATCH, q=PATCH, c=self.channels
+            y_BNP, "b (h w) (p q c) -> b c (h p) (w q)", h=self.grid, p=self.patch, q=self.patch, c=self.outputs
         ).float()
 
     def forward(self, x_BCHW: Tensor, valid_B1HW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -118,7 +139,8 @@ class Tokenizer(nn.Module):
             valid_B1HW: which pixels count, bool.
 
         Returns:
-            reconstruction (B, C, H, W), token ids (B, N) int64, auxiliary loss of the bottleneck (scalar).
+            reconstruction (B, K, H, W): network values, or logits of the classes of a mask; token ids (B, N) int64;
+            auxiliary loss of the bottleneck (scalar).
         """
         z_BND, ids_BN, auxiliary = self._bottleneck(self._features(x_BCHW, valid_B1HW))
         return self._reconstruct(z_BND), ids_BN, auxiliary
@@ -141,10 +163,11 @@ class Tokenizer(nn.Module):
 
     @torch.no_grad()
     def decode(self, ids_BN: Tensor) -> Tensor:
-        """Network values (B, C, H, W) of token ids."""
+        """Network values (B, C, H, W) of token ids; of a mask the likeliest classes."""
         if isinstance(self.quantize, FSQ):
             z_BND = self.post_quant_proj(self.quantize.indices_to_codes(ids_BN.to(torch.int32)))
         else:
             assert isinstance(self.quantize, VectorQuantize)
             z_BND = self.quantize.get_output_from_indices(ids_BN)
-        return self._reconstruct(z_BND)
+        y_BKHW = self._reconstruct(z_BND)
+        return y_BKHW.argmax(1, keepdim=True).float() if self.is_mask else y_BKHW

@@ -14,9 +14,11 @@ from tst.config import Config
 from tst.errors import UserError
 from tst.files import write_bytes
 from tst.loop import OptimConfig, Precision, fit, make_fabric
-from tst.modalities import MODALITIES
+from tst.modalities import MODALITIES, Modality
 from tst.modalities.crop import random_boxes
+from tst.modalities.semantic import IGNORE, ClassMask
 from tst.runs import Run, load_tensors, save_tensors
+from tst.sequences.train import tokenize_text
 from tst.space.space import Space
 from tst.tokenizers.tokenizer import Tokenizer, TokenizerModelConfig
 from tst.tokenizers.views import FrameSource, ViewConfig, centre_boxes
@@ -26,7 +28,10 @@ class TokenizeConfig(Config):
     """Tokenizers of all modalities."""
 
     modalities: tuple[str, ...] = ("rgb", "depth", "normals", "edges")
-    """Modalities to tokenise; those a space lacks are left out."""
+    """Modalities to tokenise, captions and boxes (`caption`, `det`) among them; those a space lacks are left out."""
+    text: Path | None = None
+    """Text tokenizer of captions and boxes, such as 4M's text_tokenizer_4m_wordpiece_30k.json; by default one is made of
+    the space's own words."""
     views: ViewConfig = ViewConfig()
     model: TokenizerModelConfig = TokenizerModelConfig()
     optim: OptimConfig = OptimConfig(lr=2e-3, betas=(0.9, 0.99))
@@ -74,12 +79,20 @@ def tokenize(
         )
     if len(space) < 2:
         raise UserError(f"{space.path}: has 1 frame, too few to learn from and to measure on. Read a longer walk.")
-    return {
+    images = {
         name: _train_one(
             space, transfer if name in transfer_modalities else None, name, Path(out) / name, config, precision
         )
         for name in chosen
     }
+    return images | tokenize_text(
+        space,
+        out,
+        config.modalities,
+        transfer=transfer,
+        transfer_modalities=transfer_modalities,
+        text=config.text,
+    )
 
 
 def _train_one(
@@ -88,13 +101,13 @@ def _train_one(
     fabric = make_fabric(precision=precision)
     spaces = [space] + ([transfer] if transfer is not None and modality in transfer.modalities() else [])
     sources = [FrameSource(item, [modality], config.views.short_side, fabric.device) for item in spaces]
-    resolved = config.model_dump(mode="json", exclude={"modalities"})
+    resolved = config.model_dump(mode="json", exclude={"modalities", "text"})
     inputs = {"modality": modality, "frames": [source.key for source in sources]}
     with Run(out, "tokenize", resolved, inputs) as run:
         if run.summary:
             return out
         torch.manual_seed(config.seed)
-        model = Tokenizer(modality, config.views.resolution, config.model)
+        model = Tokenizer(modality, config.views.resolution, config.model, _outputs(sources, modality))
         held_back = held_back_frames(len(sources[0]), config.held_back)
         train = [torch.from_numpy(np.flatnonzero(~held_back))] + [item.trainable for item in sources[1:]]
         batch = config.optim.batch_size
@@ -137,12 +150,40 @@ def _train_one(
     return out
 
 
+def _outputs(sources: list[FrameSource], modality: str) -> int:
+    """Values that the tokenizer predicts for each pixel, where only the data tell.
+
+    Raises:
+        UserError: the spaces were labelled by different networks, so that values mean different things.
+    """
+    kind = MODALITIES[modality]
+    arrays = [source.cached[modality].array for source in sources]
+    labelled = [source.space.file.provenance.get(modality, {}) for source in sources]
+    networks = {entry["weights"] for entry in labelled if "weights" in entry}
+    if len(networks) > 1 or (not kind.channels and len({array.shape[-1] for array in arrays}) > 1):
+        raise UserError(
+            f"{modality}: {sources[0].space.path} and {sources[1].space.path} were labelled by different networks. "
+            f"Label both with the same, or leave {modality} out of --transfer-modalities."
+        )
+    if isinstance(kind, ClassMask):
+        named = max(len(entry.get("classes", ())) for entry in labelled)
+        return max(named, *(_largest_class(array) + 1 for array in arrays))
+    return kind.channels or arrays[0].shape[-1]
+
+
+def _largest_class(array: np.ndarray, at_once: int = 256) -> int:
+    """The largest class of memory-mapped masks, unknown pixels apart; 0 where there is none."""
+    parts = [array[start : start + at_once] for start in range(0, len(array), at_once)]
+    return max(int(part.max(initial=0, where=part != IGNORE)) for part in parts)
+
+
 def save_tokenizer(path: Path, tokenizer: Tokenizer) -> None:
     """Write weights and the config they need as one file."""
     metadata = {
         "modality": tokenizer.modality,
         "resolution": tokenizer.resolution,
         "config": tokenizer.config.model_dump(mode="json"),
+        "outputs": tokenizer.outputs,
     }
     save_tensors(path, tokenizer.state_dict(), metadata)
 
@@ -151,7 +192,8 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     """Read a trained tokenizer from its run folder."""
     tensors, metadata = load_tensors(Path(folder) / "tokenizer.safetensors")
     config = TokenizerModelConfig.model_validate(metadata["config"])
-    tokenizer = Tokenizer(metadata["modality"], metadata["resolution"], config)
+    # Tokenizers made before there were features and masks have no "outputs".
+    tokenizer = Tokenizer(metadata["modality"], metadata["resolution"], config, metadata.get("outputs"))
     tokenizer.load_state_dict(tensors)
     return tokenizer.eval()
 
@@ -196,18 +238,13 @@ def _measure(model: Tokenizer, source: FrameSource, frames: Tensor) -> tuple[dic
     return measures, _picture(modality, target, prediction)
 
 
-def _picture(modality: Any, target_BCHW: Tensor, prediction_BCHW: Tensor, columns: int = 8) -> np.ndarray:
+def _picture(modality: Modality, target_BCHW: Tensor, prediction_BCHW: Tensor, columns: int = 8) -> np.ndarray:
     """Up to `columns` frames, inputs above reconstructions, uint8 (2 * size, columns * size, 3)."""
     shown = np.linspace(0, len(target_BCHW) - 1, min(columns, len(target_BCHW))).astype(int)
-
-    def draw(x: Tensor) -> np.ndarray:
-        limits = np.iinfo(modality.dtype)
-        values = x.float().cpu().numpy().round().clip(limits.min, limits.max).astype(modality.dtype)
-        return modality.draw(values[0] if modality.channels == 1 else values.transpose(1, 2, 0))
-
-    return np.vstack(
-        [np.hstack([draw(target_BCHW[i]) for i in shown]), np.hstack([draw(prediction_BCHW[i]) for i in shown])]
-    )
+    arrays = [array for x_BCHW in (target_BCHW, prediction_BCHW) for array in modality.arrays(x_BCHW[shown])]
+    drawn = modality.draw_together(arrays)
+    picture = np.vstack([np.hstack(drawn[: len(shown)]), np.hstack(drawn[len(shown) :])])
+    return picture.repeat(modality.cell, 0).repeat(modality.cell, 1)
 
 
 def _entropy(ids: Tensor) -> float:

@@ -98,7 +98,7 @@ class FrameSource:
         self.space, self.device = space, torch.device(device)
         self.cached: dict[str, CachedFrames] = {name: frame_cache(space, name, short_side) for name in modalities}
         self._arrays = {name: self._place(_tensor(cached.array)) for name, cached in self.cached.items()}
-        self._extents = {name: torch.from_numpy(cached.extents).float() for name, cached in self.cached.items()}
+        self._sizes = {name: torch.from_numpy(cached.sizes).float() for name, cached in self.cached.items()}
 
     def _place(self, array: Tensor) -> Tensor:
         if self.device.type == "cuda":
@@ -112,7 +112,7 @@ class FrameSource:
 
     @property
     def extents_N2(self) -> np.ndarray:  # noqa: N802
-        """Height and width of each cached frame, in pixels."""
+        """Height and width of each frame at the cache's short side, in pixels."""
         return next(iter(self.cached.values())).extents
 
     @property
@@ -129,7 +129,7 @@ class FrameSource:
         return {name: cached.key for name, cached in self.cached.items()}
 
     def crop(self, modality: str, frames_B: Tensor, boxes_B4: Tensor, flip_B: Tensor, size: int) -> Tensor:
-        """Cut `size` x `size` crops of stored values.
+        """Cut `size` x `size` crops of stored values; of modalities with a `cell`, as many values as that leaves.
 
         Args:
             frames_B: frame indices, int64 on the CPU.
@@ -137,11 +137,12 @@ class FrameSource:
             flip_B: mirror or not.
 
         Returns:
-            (B, C, size, size) float32 on the device.
+            (B, C, size / cell, size / cell) float32 on the device.
         """
         array = self._arrays[modality]
         batch = array[frames_B.to(array.device)].to(self.device, non_blocking=True)
-        batch = batch.movedim(-1, 1) if batch.ndim == 4 else batch[:, None]
-        extents = self._extents[modality][frames_B]
-        boxes = boxes_B4 * torch.cat([extents, extents], 1)
-        return crop(batch, boxes.to(self.device), flip_B.to(self.device), size, MODALITIES[modality])
+        batch = batch[:, None] if batch.ndim == 3 else batch.movedim(-1, 1)
+        sizes = self._sizes[modality][frames_B]
+        boxes = boxes_B4 * torch.cat([sizes, sizes], 1)
+        kind = MODALITIES[modality]
+        return crop(batch, boxes.to(self.device), flip_B.to(self.device), size // kind.cell, kind)

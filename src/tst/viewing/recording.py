@@ -14,7 +14,7 @@ import pyarrow as pa
 import rerun as rr
 
 from tst.modalities import MODALITIES
-from tst.modalities.semantic import palette
+from tst.modalities.semantic import ClassMask, palette
 from tst.progress import track
 from tst.space import images
 from tst.space.camera import Camera
@@ -163,7 +163,7 @@ class _Recorder:
             return rr.EncodedDepthImage(blob=path.read_bytes(), media_type="image/png", meter=1000.0)
         if name == "depth":
             return rr.DepthImage(self.walk.read(name, row), meter=1000.0)
-        if name in ("semantic", "instance"):
+        if name == "instance" or isinstance(MODALITIES[name], ClassMask):
             mask = self.walk.read(name, row)
             shrink = min(1.0, LABEL_SIDE / min(mask.shape))
             height, width = (max(1, round(side * shrink)) for side in mask.shape)
