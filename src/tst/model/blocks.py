@@ -82,15 +82,15 @@ class CrossAttention(nn.Module):
         self.q_norm = LayerNorm(dim // heads, bias=bias) if qk_norm else nn.Identity()
         self.k_norm = LayerNorm(dim // heads, bias=bias) if qk_norm else nn.Identity()
 
-    def forward(self, x_BND: Tensor, context_BLD: Tensor) -> Tensor:
-        """Every token sees the whole context: budgets are exact, so there is no padding to hide."""
+    def forward(self, x_BND: Tensor, context_BLD: Tensor, mask: Tensor | None = None) -> Tensor:
+        """`mask`: as for `SelfAttention`, broadcast to (B, h, N, L)."""
         B, N, D = x_BND.shape
         q_BhNd = self.q(x_BND).view(B, N, self.heads, D // self.heads).transpose(1, 2)
         k_BhLd, v_BhLd = (
             self.kv(context_BLD).view(B, context_BLD.shape[1], 2, self.heads, D // self.heads).permute(2, 0, 3, 1, 4)
         )
         q_BhNd, k_BhLd = _normed(self.q_norm, self.k_norm, q_BhNd, k_BhLd, v_BhLd)
-        y_BhNd = attention(q_BhNd, k_BhLd, v_BhLd)
+        y_BhNd = attention(q_BhNd, k_BhLd, v_BhLd, mask)
         return self.proj(y_BhNd.transpose(1, 2).reshape(B, N, D))
 
 
@@ -163,9 +163,9 @@ class EncoderBlock(nn.Module):
         self.mlp = mlp()
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, x_BND: Tensor) -> Tensor:
-        """Same shape."""
-        x_BND = x_BND + self.drop_path(self.attn(self.norm1(x_BND)))
+    def forward(self, x_BND: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Same shape; `mask` is that of `SelfAttention`."""
+        x_BND = x_BND + self.drop_path(self.attn(self.norm1(x_BND), mask))
         return x_BND + self.drop_path(self.mlp(self.norm2(x_BND)))
 
 
@@ -184,10 +184,13 @@ class DecoderBlock(nn.Module):
         self.mlp = mlp()
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, x_BND: Tensor, context_BLD: Tensor, mask: Tensor | None) -> Tensor:
-        """Same shape as `x_BND`."""
+    def forward(
+        self, x_BND: Tensor, context_BLD: Tensor, mask: Tensor | None, context_mask: Tensor | None = None
+    ) -> Tensor:
+        """Same shape as `x_BND`; `mask` is for the self-attention, `context_mask` for that to the context."""
         x_BND = x_BND + self.drop_path(self.self_attn(self.norm1(x_BND), mask))
-        x_BND = x_BND + self.drop_path(self.cross_attn(self.query_norm(x_BND), self.context_norm(context_BLD)))
+        context_BLD = self.context_norm(context_BLD)
+        x_BND = x_BND + self.drop_path(self.cross_attn(self.query_norm(x_BND), context_BLD, context_mask))
         return x_BND + self.drop_path(self.mlp(self.norm2(x_BND)))
 
 

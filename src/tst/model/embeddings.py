@@ -7,6 +7,7 @@ batch.
 import torch
 from torch import Tensor, nn
 
+from tst.errors import UserError
 from tst.model.table import ModalitySpec
 
 SEQUENCE_ROWS = 512  # 4M means to cut to max_length but slices the wrong dimension: every checkpoint holds 512 rows
@@ -56,6 +57,8 @@ class Embedding(nn.Module):
         if spec.kind == "global_tokens":
             self.pos_emb = nn.Parameter(torch.randn(1, spec.num_tokens, dim) * INIT_STD)
         elif spec.kind in ("sequence", "sequence_embedding"):
+            if spec.max_length > SEQUENCE_ROWS:
+                raise UserError(f"{spec.name}: max_length is {spec.max_length}. Give {SEQUENCE_ROWS} at most.")
             self.register_buffer("pos_emb", sincos_1d(SEQUENCE_ROWS, dim))
         else:
             self.register_buffer("pos_emb", sincos_2d(*spec.grid, dim))
@@ -86,7 +89,7 @@ class EncoderEmbedding(Embedding):
             self.token_emb = _table(spec.vocab, dim)
 
     def all_content(self, x: Tensor) -> Tensor:
-        """Content of every token, (B, N, D): `x` is pixels (B, C, H, W) or ids (B, N)."""
+        """Content of every token, (B, N, D): `x` is pixels (B, C, H, W) or ids (B, N), of sequences padded with 0."""
         rows = self._rows(x)
         return self.proj(rows) if self.spec.kind == "pixels" else self.token_emb(rows)
 
@@ -101,7 +104,7 @@ class EncoderEmbedding(Embedding):
             expected = (spec.channels, spec.grid[0] * spec.patch, spec.grid[1] * spec.patch)
             assert x.shape[1:] == expected, f"{spec.name}: got {tuple(x.shape)}, expected (B, {expected})"
             return patchify(x, spec.patch)
-        if spec.kind not in ("tokens", "global_tokens"):
+        if spec.kind == "sequence_embedding":
             raise NotImplementedError(f"{spec.name}: the forward pass of {spec.kind} modalities is not written yet.")
         assert x.ndim == 2 and x.shape[1] == spec.num_tokens, (
             f"{spec.name}: got {tuple(x.shape)}, expected (B, {spec.num_tokens}) ids"
@@ -113,7 +116,8 @@ class DecoderEmbedding(Embedding):
     """Query of a target modality, and its logits.
 
     `token_emb` is never looked up for image tokens (their content is the mask token): it is there for sequences, for
-    the contract, and, when tied, as the weight of `to_logits`.
+    the contract, and, when tied, as the weight of `to_logits`. Position p of a sequence is the query that knows its
+    token p and predicts token p + 1, so its ids are (B, num_tokens + 1).
     """
 
     def __init__(self, spec: ModalitySpec, dim: int, tie_logits: bool) -> None:
@@ -124,6 +128,28 @@ class DecoderEmbedding(Embedding):
             self.to_logits.weight = self.token_emb.weight
         else:
             nn.init.xavier_uniform_(self.to_logits.weight)
+
+    @property
+    def is_sequence(self) -> bool:
+        """Whether the targets are a sequence: given token by token, predicted from left to right."""
+        return self.spec.kind == "sequence"
+
+    def content(self, ids: Tensor, row_K: Tensor) -> Tensor:
+        """Of a sequence, what the queries `row_K` (sample * N + position) know, (K, D)."""
+        return self.token_emb(self._ids(ids).index_select(0, row_K + self._samples(row_K)))
+
+    def label(self, ids: Tensor, row_K: Tensor) -> Tensor:
+        """Ids (K,) that the queries `row_K` are to predict."""
+        return self._ids(ids).index_select(0, row_K + self._samples(row_K) + 1 if self.is_sequence else row_K)
+
+    def _samples(self, row_K: Tensor) -> Tensor:
+        return row_K.div(self.spec.num_tokens, rounding_mode="floor")
+
+    def _ids(self, ids: Tensor) -> Tensor:
+        assert not self.is_sequence or ids.shape[1] == self.spec.num_tokens + 1, (
+            f"{self.spec.name}: got {tuple(ids.shape)}, expected (B, {self.spec.num_tokens + 1}) ids"
+        )
+        return ids.flatten()
 
 
 def _table(vocab: int, dim: int) -> nn.Embedding:

@@ -47,8 +47,9 @@ class Layout:
 
     order: Tensor  # (K,) sorted -> flat (sample-major) place
     place: Tensor  # (K,) flat place -> sorted
-    modality: Tensor  # (B, T) number of the modality of each token
+    modality: Tensor  # (B, T) number of the modality of each token, from 1; 0 = padding
     segments: dict[str, Segment]  # those with tokens, in model order
+    padding: int  # how many tokens are padding: the first of the sorted ones
 
     def unsort(self, x_KD: Tensor) -> Tensor:
         """Sorted (K, D) to (B, T, D)."""
@@ -56,7 +57,7 @@ class Layout:
 
 
 def layout(index_BT: Tensor, slices: Mapping[str, slice], device: torch.device) -> Layout:
-    """Sort a selection by modality.
+    """Sort a selection by modality. Index -1 is padding.
 
     The sort runs where the index is, and the sizes of the segments must reach Python: with an index on the CPU, the GPU
     need not wait.
@@ -69,13 +70,14 @@ def layout(index_BT: Tensor, slices: Mapping[str, slice], device: torch.device) 
     modality_BT = torch.bucketize(index_BT.contiguous(), bounds, right=True)
     modality_K = modality_BT.flatten()
     counts = torch.bincount(modality_K, minlength=len(names) + 2).tolist()
-    assert counts[0] == counts[-1] == 0, f"a token index is outside 0..{int(bounds[-1]) - 1}"
+    outside = counts[-1] > 0 or (counts[0] > 0 and int(index_BT.min()) < -1)
+    assert not outside, f"a token index is outside 0..{int(bounds[-1]) - 1}"
     order_K = modality_K.to(torch.int16).argsort(stable=True)
     place_K = torch.empty_like(order_K).scatter_(0, order_K, torch.arange(len(order_K), device=order_K.device))
     sample_K = order_K.div(index_BT.shape[1], rounding_mode="floor")
     index_K = index_BT.flatten().index_select(0, order_K)
     segments = {}
-    start = 0
+    start = counts[0]
     for name, first, length, count in zip(names, starts, lengths, counts[1:-1], strict=True):
         if count:
             part = slice(start, start + count)
@@ -83,7 +85,7 @@ def layout(index_BT: Tensor, slices: Mapping[str, slice], device: torch.device) 
             row_K = sample_K[part] * length + position_K
             segments[name] = Segment(part, _to(row_K, device), _to(position_K, device))
             start += count
-    return Layout(_to(order_K, device), _to(place_K, device), _to(modality_BT, device), segments)
+    return Layout(_to(order_K, device), _to(place_K, device), _to(modality_BT, device), segments, counts[0])
 
 
 def _to(x: Tensor, device: torch.device) -> Tensor:
@@ -155,30 +157,33 @@ class Encoder(nn.Module):
         """Features of the selected tokens, after `encoder_norm`.
 
         Args:
-            inputs: by name, normalised pixels (B, C, H, W) or ids (B, N).
-            index_BI: which tokens, counted along the slices `input_slices` of all input modalities, given or not. None:
-                every token of the given modalities, in model order.
+            inputs: by name, normalised pixels (B, C, H, W) or ids (B, N), of sequences padded with 0.
+            index_BI: which tokens, counted along the slices `input_slices` of all input modalities, given or not; -1 is
+                padding. None: every token of the given modalities, in model order.
 
         Returns:
-            (B, I, D), without register tokens.
+            (B, I, D), without register tokens. What stands at padding means nothing.
         """
-        x_BID, emb = self._embed_inputs(inputs, index_BI)
-        return self._encode(x_BID + emb)[:, self.num_register_tokens :]
+        x_BID, emb, keys = self._embed_inputs(inputs, index_BI)
+        return self._encode(x_BID + emb, keys)[:, self.num_register_tokens :]
 
     def encoder_state(self) -> dict[str, Tensor]:
         """The state of the encoder alone (no decoder), under 4M's names."""
         return {name: value for name, value in self.state_dict().items() if is_encoder_name(name)}
 
-    def _embed_inputs(self, inputs: dict[str, Tensor], index_BI: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Content (B, I, D) and position + modality embedding (B or 1, I, D)."""
+    def _embed_inputs(self, inputs: dict[str, Tensor], index_BI: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Content (B, I, D), position + modality embedding (B or 1, I, D), and where there is padding the attention
+        mask (B, 1, 1, registers + I) that hides it."""
         unknown = [name for name in inputs if name not in self.input_slices]
         assert not unknown, f"not inputs of this model: {unknown}; it takes {list(self.input_slices)}"
         assert inputs, "no inputs"
         modules = cast(dict[str, EncoderEmbedding], self.encoder_embeddings)
+        given = [name for name in self.input_slices if name in inputs]
+        if index_BI is None and any(modules[name].spec.kind == "sequence" for name in given):
+            index_BI = self._whole(inputs)
         if index_BI is None:
-            given = [name for name in self.input_slices if name in inputs]
             content = [modules[name].all_content(inputs[name]) for name in given]
-            return _cat(content, 1), _cat([modules[name].all_emb() for name in given], 1)
+            return _cat(content, 1), _cat([modules[name].all_emb() for name in given], 1), None
         chosen = layout(index_BI, self.input_slices, self.device)
         absent = [name for name in chosen.segments if name not in inputs]
         assert not absent, f"the index selects tokens of {absent}, which were not given"
@@ -186,18 +191,53 @@ class Encoder(nn.Module):
         for name, segment in chosen.segments.items():
             content.append(modules[name].content(inputs[name], segment.row))
             emb.append(modules[name].emb(segment.position))
-        return chosen.unsort(_cat(content, 0)), chosen.unsort(_cat(emb, 0))
+        keys = None
+        if chosen.padding:
+            assert (index_BI >= 0).any(1).all(), "a sample has nothing but padding"
+            nothing = emb[0].new_zeros(chosen.padding, self.dim)
+            content, emb = [nothing, *content], [nothing, *emb]
+            there_BI = F.pad(chosen.modality > 0, (self.num_register_tokens, 0), value=True)
+            keys = _additive(there_BI[:, None, None], nothing)
+        return chosen.unsort(_cat(content, 0)), chosen.unsort(_cat(emb, 0)), keys
 
-    def _encode(self, x_BID: Tensor) -> Tensor:
-        """Blocks and norm; register tokens are put in front."""
+    def _whole(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Index of every token of the given modalities in model order; the padding of sequences is padding."""
+        modules = cast(dict[str, EncoderEmbedding], self.encoder_embeddings)
+        parts = []
+        for name, place in self.input_slices.items():
+            if name in inputs:
+                all_N = torch.arange(place.start, place.stop, device=self.device)
+                there = inputs[name] != 0 if modules[name].spec.kind == "sequence" else all_N.new_ones(1)
+                parts.append(torch.where(there.bool(), all_N, -1).expand(len(inputs[name]), -1))
+        return _cat(parts, 1)
+
+    def _encode(self, x_BID: Tensor, keys: Tensor | None = None) -> Tensor:
+        """Blocks and norm; register tokens are put in front. `keys`: see `_embed_inputs`."""
         if self.num_register_tokens:
             x_BID = torch.cat([self.register_tokens.expand(x_BID.shape[0], -1, -1), x_BID], dim=1)
         if self.options["pre_norm"]:
             x_BID = self.encoder_pre_norm(x_BID)
         x_BID = _stream(x_BID)
         for block in self.encoder:
-            x_BID = block(x_BID)
+            x_BID = block(x_BID, keys)
         return self.encoder_norm(x_BID)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the decoder knows of the inputs, register tokens first: (B, registers + I, D) each.
+
+    Attributes:
+        encoded: after `encoder_norm`.
+        projected: after `decoder_proj_context`.
+        tokens: with position and modality embedding, which the decoder attends to.
+        keys: attention mask that hides padding, if there is any.
+    """
+
+    encoded: Tensor
+    projected: Tensor
+    tokens: Tensor
+    keys: Tensor | None
 
 
 class FourM(Encoder):
@@ -209,8 +249,8 @@ class FourM(Encoder):
             checkpoints hold separate ones, so adapting those needs False).
         local_context: a target starts from the mean of what the encoder knows at its own position, where anything is
             visible there, beside the mask token. Ours, without weights: 4M's targets find their place by
-            cross-attention alone, which takes longer to learn than a small budget lasts (docs/model.md). False for 4M's
-            checkpoints.
+            cross-attention alone, which takes longer to learn than a small budget lasts (docs/model.md). Tokens of a
+            sequence have no place in the image, and no part in it. False for 4M's checkpoints.
     """
 
     def __init__(
@@ -243,7 +283,7 @@ class FourM(Encoder):
         self.share_modality_embeddings = share_modality_embeddings
         self.tie_logits = tie_logits
         self.local_context = local_context
-        if local_context and len({spec.grid for spec in self.modalities}) > 1:
+        if local_context and len({spec.grid for spec in self.modalities if spec.kind != "sequence"}) > 1:
             raise UserError("local_context needs one grid for all modalities. Set it to False.")
         self.target_slices = target_slices(self.modalities)
         if not self.target_slices:
@@ -278,32 +318,30 @@ class FourM(Encoder):
         """Predict the target tokens from the input tokens.
 
         Args:
-            inputs: by name, normalised pixels (B, C, H, W) or ids (B, N).
-            targets: by name, ids (B, N).
-            input_index_BI: which tokens are visible, counted along `input_slices`.
-            target_index_BT: which are predicted, counted along `target_slices`. Both may be on the CPU (see `layout`).
+            inputs: by name, normalised pixels (B, C, H, W) or ids (B, N), of sequences as they are masked.
+            targets: by name, ids (B, N); of sequences (B, N + 1), see `DecoderEmbedding`.
+            input_index_BI: which tokens are visible, counted along `input_slices`. -1 is padding; every sample must see
+                something.
+            target_index_BT: which are predicted, counted along `target_slices`; of a sequence each from those that are
+                selected before it. -1 is padding. Both may be on the CPU (see `layout`).
             loss_only: False computes accuracies too.
             return_logits: also return logits and labels.
         """
-        x_BID, emb_BID = self._embed_inputs(inputs, input_index_BI)
-        encoded = self._encode(x_BID + emb_BID)
-        context_BID = self.decoder_proj_context(encoded)
+        context = self.contextualise(inputs, input_index_BI)
         local_BTD = None
         if self.local_context:
-            visible_BID = context_BID[:, self.num_register_tokens :]
+            visible_BID = context.projected[:, self.num_register_tokens :]
             local_BTD = self._at_positions(visible_BID, input_index_BI, target_index_BT)
-        registers = self.num_register_tokens  # they carry no position or modality embedding
-        context_BID = context_BID + (F.pad(emb_BID, (0, 0, registers, 0)) if registers else emb_BID)
 
         chosen = layout(target_index_BT, self.target_slices, self.device)
         absent = [name for name in chosen.segments if name not in targets]
         assert not absent, f"the index selects targets of {absent}, which were not given"
-        y_KD = self._decode(context_BID, chosen, local_BTD)
-        output = Output(y_KD.new_zeros(()), {}, {}, encoded=encoded[:, self.num_register_tokens :])
+        y_KD = self._decode(context, chosen, targets, target_index_BT, local_BTD)
+        output = Output(y_KD.new_zeros(()), {}, {}, encoded=context.encoded[:, self.num_register_tokens :])
         modules = cast(dict[str, DecoderEmbedding], self.decoder_embeddings)
         for name, segment in chosen.segments.items():
             logits_KV = modules[name].to_logits(y_KD[segment.part])
-            label_K = targets[name].flatten().index_select(0, segment.row)
+            label_K = modules[name].label(targets[name], segment.row)
             output.losses[name] = F.cross_entropy(logits_KV.float(), label_K)
             output.counts[name] = len(segment.row)
             if not loss_only:
@@ -315,37 +353,94 @@ class FourM(Encoder):
         output.loss = torch.stack(list(output.losses.values())).mean()
         return output
 
+    def contextualise(self, inputs: dict[str, Tensor], index_BI: Tensor | None = None) -> Context:
+        """What the decoder knows of the inputs; arguments as for `encode`."""
+        x_BID, emb_BID, keys = self._embed_inputs(inputs, index_BI)
+        encoded = self._encode(x_BID + emb_BID, keys)
+        projected = self.decoder_proj_context(encoded)
+        registers = self.num_register_tokens  # they carry no position or modality embedding
+        tokens = projected + (F.pad(emb_BID, (0, 0, registers, 0)) if registers else emb_BID)
+        return Context(encoded, projected, tokens, keys)
+
+    def continue_sequence(self, context: Context, name: str, ids_BL: Tensor) -> Tensor:
+        """Logits (B, V) of the token that follows the first ones of a target sequence."""
+        module = cast(DecoderEmbedding, self.decoder_embeddings[name])
+        length = ids_BL.shape[1]
+        assert module.is_sequence and length <= module.spec.num_tokens, (name, ids_BL.shape)
+        emb_LD = module.emb(torch.arange(length, device=ids_BL.device))
+        causal_LL = torch.ones(length, length, dtype=torch.bool, device=ids_BL.device).tril()
+        y_BLD = self._blocks(module.token_emb(ids_BL) + emb_LD, context, _additive(causal_LL, context.tokens))
+        return module.to_logits(y_BLD[:, -1]).float()
+
     def _at_positions(self, x_BID: Tensor, input_index_BI: Tensor, target_index_BT: Tensor) -> Tensor:
         """For each target the mean of the visible tokens at its own position, of any modality, else 0: (B, T, D)."""
-        size = next(
-            iter(self.input_slices.values())
-        ).stop  # all grids are the same, so an index modulo it is a position
-        where_BI = input_index_BI.to(x_BID.device).remainder(size)
-        sums_BND = x_BID.new_zeros(len(x_BID), size, self.dim)
+        size = next(spec.num_tokens for spec in self.modalities if spec.kind != "sequence")  # of all grids
+        where_BI = self._positions(input_index_BI, self.input_slices, size).to(x_BID.device)
+        sums_BND = x_BID.new_zeros(len(x_BID), size + 1, self.dim)
         sums_BND = sums_BND.scatter_add(1, where_BI[..., None].expand_as(x_BID), x_BID)
-        count_BN = x_BID.new_zeros(len(x_BID), size).scatter_add(1, where_BI, x_BID.new_ones(where_BI.shape))
-        mean_BND = sums_BND / count_BN.clamp(min=1)[..., None]
-        at_BT = target_index_BT.to(x_BID.device).remainder(size)
+        count_BN = x_BID.new_zeros(len(x_BID), size + 1).scatter_add(1, where_BI, x_BID.new_ones(where_BI.shape))
+        mean_BND = F.pad((sums_BND / count_BN.clamp(min=1)[..., None])[:, :size], (0, 0, 0, 1))
+        at_BT = self._positions(target_index_BT, self.target_slices, size).to(x_BID.device)
         return mean_BND.gather(1, at_BT[..., None].expand(-1, -1, self.dim))
 
-    def _decode(self, context_BID: Tensor, chosen: Layout, local_BTD: Tensor | None = None) -> Tensor:
+    def _positions(self, index_BK: Tensor, slices: Mapping[str, slice], size: int) -> Tensor:
+        """Place in the image of each token, and `size` for what has none: tokens of sequences, padding."""
+        nowhere = [spec.name for spec in self.modalities if spec.kind == "sequence" and spec.name in slices]
+        if not nowhere:
+            return torch.where(index_BK < 0, size, index_BK.remainder(size))
+        table = [torch.arange(place.stop - place.start) for place in slices.values()]
+        for number, name in enumerate(slices):
+            if name in nowhere:
+                table[number].fill_(size)
+        return torch.cat([*table, torch.tensor([size])]).to(index_BK.device)[index_BK]  # -1: the last one
+
+    def _decode(
+        self,
+        context: Context,
+        chosen: Layout,
+        targets: Mapping[str, Tensor],
+        index_BT: Tensor,
+        local_BTD: Tensor | None,
+    ) -> Tensor:
         """Features of the targets, sorted by modality: (K, D)."""
         modules = cast(dict[str, DecoderEmbedding], self.decoder_embeddings)
-        sequences = [name for name in chosen.segments if modules[name].spec.kind == "sequence"]
-        if sequences:
-            raise NotImplementedError(f"{sequences[0]}: predicting sequences is not written yet.")
-        emb_KD = _cat([modules[name].emb(segment.position) for name, segment in chosen.segments.items()], 0)
-        x_BTD = self.mask_token + chosen.unsort(emb_KD)
+        nothing = [self.mask_token.new_zeros(chosen.padding, self.dim)] if chosen.padding else []
+        emb = [modules[name].emb(segment.position) for name, segment in chosen.segments.items()]
+        content: Tensor = self.mask_token
+        if any(modules[name].is_sequence for name in chosen.segments):
+            known = [
+                modules[name].content(targets[name], segment.row)
+                if modules[name].is_sequence
+                else self.mask_token[0].expand(len(segment.row), -1)
+                for name, segment in chosen.segments.items()
+            ]
+            content = chosen.unsort(_cat([*nothing, *known], 0))
+        x_BTD = content + chosen.unsort(_cat([*nothing, *emb], 0))
         if local_BTD is not None:
             x_BTD = x_BTD + local_BTD
+        x_BTD = self._blocks(x_BTD, context, self._target_mask(chosen, index_BT, context.tokens))
+        return x_BTD.flatten(0, 1).index_select(0, chosen.order)
+
+    def _target_mask(self, chosen: Layout, index_BT: Tensor, like: Tensor) -> Tensor | None:
+        """Targets see targets of their own modality (`decoder_sep_mask`), in a sequence only those before them."""
+        modules = cast(dict[str, DecoderEmbedding], self.decoder_embeddings)
+        causal = [number for number, name in enumerate(self.target_slices, 1) if modules[name].is_sequence]
+        causal = causal if any(modules[name].is_sequence for name in chosen.segments) else []
+        if len(chosen.segments) + (chosen.padding > 0) == 1 and not causal:
+            return None
+        allowed_BTT = chosen.modality[:, :, None] == chosen.modality[:, None, :]
+        if causal:
+            index_BT = _to(index_BT, like.device)
+            both_ways_BT = ~torch.isin(chosen.modality, torch.tensor(causal, device=like.device))
+            allowed_BTT &= both_ways_BT[:, :, None] | (index_BT[:, None, :] <= index_BT[:, :, None])
+        return _additive(allowed_BTT[:, None], like)
+
+    def _blocks(self, x_BTD: Tensor, context: Context, mask: Tensor | None) -> Tensor:
+        """Decoder blocks and norm."""
         x_BTD = _stream(x_BTD)
-        mask_B1TT = None
-        if len(chosen.segments) > 1:  # decoder_sep_mask: targets see targets of their own modality
-            same_BTT = chosen.modality[:, :, None] == chosen.modality[:, None, :]
-            mask_B1TT = _additive(same_BTT[:, None], context_BID)
         for block in self.decoder:
-            x_BTD = block(x_BTD, context_BID, mask_B1TT)
-        return self.decoder_norm(x_BTD).flatten(0, 1).index_select(0, chosen.order)
+            x_BTD = block(x_BTD, context.tokens, mask, context.keys)
+        return self.decoder_norm(x_BTD)
 
     def rgb_encoder(self, *, drop_path: float = 0.0) -> Encoder:
         """A copy of the encoder that takes pixels only: what is fine-tuned."""

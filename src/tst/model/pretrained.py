@@ -160,7 +160,7 @@ def positions_at(pos_1ND: Tensor, grid: tuple[int, int], new_grid: tuple[int, in
 
 
 def _same(spec: ModalitySpec, same_tokens: Collection[str]) -> bool:
-    return spec.kind not in ("tokens", "global_tokens") or spec.stem in same_tokens
+    return spec.kind in ("pixels", "sequence_embedding") or spec.stem in same_tokens
 
 
 def _at(spec: ModalitySpec, grid: tuple[int, int]) -> ModalitySpec:

@@ -85,7 +85,8 @@ class Thaw:
 
     def __init__(self, optimizer: torch.optim.Optimizer, *, frozen_steps: int, rise: int, step: int = 0) -> None:
         self.groups = [group for group in optimizer.param_groups if group["initial"]]
-        self.frozen_steps, self.rise, self.step = frozen_steps, max(rise, 1), step
+        self.frozen_steps = frozen_steps if self.groups else 0  # without initial weights nothing stands still
+        self.rise, self.step = max(rise, 1), step
 
     def next(self) -> bool:
         """Set up the next step, after its learning rates were set; whether the initial parameters are still."""

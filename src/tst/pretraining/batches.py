@@ -9,12 +9,16 @@ Shape letters: B batch, N frames, V views of a frame, L tokens of a view, M moda
 from dataclasses import dataclass, field
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from tst.modalities import MODALITIES
 from tst.modalities.jitter import JitterConfig
 from tst.modalities.rgb import to_imagenet
 from tst.model.table import ModalitySpec
+from tst.sequences import SEQUENCES
+from tst.sequences.base import SequenceTokens
+from tst.sequences.text import PAD
 from tst.tokenizers.tokens import Tokens
 from tst.tokenizers.views import FrameSource, Views
 
@@ -37,16 +41,24 @@ def token_name(modality: str, resolution: int) -> str:
 
 
 def model_table(vocabularies: dict[str, int], resolution: int, patch: int = TOKEN_PATCH) -> list[ModalitySpec]:
-    """The model's modalities: RGB as pixels (input) and, for each modality with tokens, tokens (input and target).
+    """The model's modalities: RGB as pixels (input), and tokens (input and target) of each modality in `vocabularies`:
+    those of images, then sequences.
 
     `patch` is the encoder's: pixels are given at grid x patch.
     """
     grid = (grid_side(resolution), grid_side(resolution))
     pixels = ModalitySpec(pixel_name(resolution), "pixels", grid=grid, patch=patch, target=False)
-    return [pixels] + [
+    images = {name: size for name, size in vocabularies.items() if name not in SEQUENCES}
+    tokens = [
         ModalitySpec(token_name(name, resolution), "tokens", vocab=size, grid=grid, patch=TOKEN_PATCH)
-        for name, size in vocabularies.items()
+        for name, size in images.items()
     ]
+    sequences = [
+        ModalitySpec(name, "sequence", vocab=size, max_length=SEQUENCES[name].max_length)
+        for name, size in vocabularies.items()
+        if name in SEQUENCES
+    ]
+    return [pixels, *tokens, *sequences]
 
 
 @dataclass
@@ -56,10 +68,14 @@ class Batch:
     Attributes:
         inputs: pixels (B, 3, H, W) float32 normalised, token ids (B, L) int64; zeros where a sample lacks the modality.
         available_BM: which samples have which modality, in model order, bool.
+        sequences: ids (B, L) int64 of whole sequences, padded, on the CPU: they are masked there.
+        drawn: frames and views of the samples that come from the first source, which are the first ones.
     """
 
     inputs: dict[str, Tensor]
     available_BM: Tensor  # noqa: N815
+    sequences: dict[str, Tensor] = field(default_factory=dict)
+    drawn: tuple[Tensor, Tensor] | None = None
 
 
 @dataclass
@@ -69,12 +85,14 @@ class TokenSource:
     Attributes:
         tokens: by modality; may lack modalities that other sources have.
         frames: indices of the frames to draw from, int64.
+        sequences: by modality, of the same views.
     """
 
     rgb: FrameSource
     views: Views
     tokens: dict[str, Tokens]
     frames: Tensor
+    sequences: dict[str, SequenceTokens] = field(default_factory=dict)
     _arrays: dict[str, Tensor] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -109,8 +127,14 @@ class BatchMaker:
         self.sources, self.counts, self.resolution, self.jitter = sources, counts, resolution, jitter
         self.repeats, self.patch, self.vocabularies = repeats, patch, vocabularies
         self.pixels_side = grid_side(resolution) * patch
-        self.names = {modality: token_name(modality, resolution) for modality in vocabularies}
-        available = [[True] + [name in source.tokens for name in vocabularies] for source in sources]
+        self.names = {name: token_name(name, resolution) for name in vocabularies if name not in SEQUENCES}
+        self.sequences = [name for name in vocabularies if name in SEQUENCES]
+        available = [
+            [True]
+            + [name in source.tokens for name in self.names]
+            + [name in source.sequences for name in self.sequences]
+            for source in sources
+        ]
         self.available_BM = torch.tensor(available).repeat_interleave(torch.tensor(counts), 0)
 
     def draw(self, generator: torch.Generator) -> Batch:
@@ -132,10 +156,7 @@ class BatchMaker:
             for source, frames_B, views_B in zip(self.sources, frames, views, strict=True)
             if len(frames_B)
         ]
-        pixels = torch.cat([part[0] for part in parts])
-        if self.jitter is not None and generator is not None:
-            pixels = self.jitter.apply(pixels, generator)
-        inputs = {pixel_name(self.resolution): to_imagenet(pixels)}
+        inputs = {pixel_name(self.resolution): self._seen(torch.cat([part[0] for part in parts]), generator)}
         for modality, name in self.names.items():
             inputs[name] = torch.cat(
                 [
@@ -145,7 +166,30 @@ class BatchMaker:
                     for image, tokens in parts
                 ]
             )
-        return Batch(inputs, self.available_BM)
+        sequences = {name: self._sequence(name, frames, views, generator) for name in self.sequences}
+        return Batch(inputs, self.available_BM, sequences, (frames[0], views[0]))
+
+    def pixels(self, frames_B: Tensor, views_B: Tensor, generator: torch.Generator) -> Tensor:
+        """Jittered pixels (B, 3, H, W) of views of the first source, as the model takes them."""
+        return self._seen(self.sources[0].gather(frames_B, views_B, self.pixels_side)[0], generator)
+
+    def _seen(self, pixels_B3HW: Tensor, generator: torch.Generator | None) -> Tensor:
+        if self.jitter is not None and generator is not None:
+            pixels_B3HW = self.jitter.apply(pixels_B3HW, generator)
+        return to_imagenet(pixels_B3HW)
+
+    def _sequence(
+        self, name: str, frames: list[Tensor], views: list[Tensor], generator: torch.Generator | None
+    ) -> Tensor:
+        """Ids (B, L) of one sequence modality; nothing but padding where a source lacks it."""
+        parts = [
+            source.sequences[name].draw(frames_B, views_B, generator)
+            if name in source.sequences
+            else torch.full((len(frames_B), 1), PAD)
+            for source, frames_B, views_B in zip(self.sources, frames, views, strict=True)
+        ]
+        longest = max(part.shape[1] for part in parts)
+        return torch.cat([F.pad(part, (0, longest - part.shape[1]), value=PAD) for part in parts])
 
     @property
     def tokens_count(self) -> int:

@@ -17,6 +17,7 @@ from tst.model.pretrained import Pretrained
 from tst.model.sizes import Size, get_size
 from tst.model.weights import read_config, read_weights
 from tst.pretraining.batches import model_table
+from tst.sequences import SEQUENCES
 
 
 def read_initial(path: Path) -> Pretrained:
@@ -64,10 +65,14 @@ def same_tokens(pretrained: Pretrained, keys: Mapping[str, str]) -> list[str]:
     """Stems of the token modalities whose ids mean what they meant to `pretrained` (for `initialise`).
 
     Args:
-        keys: content key of each tokenizer in use (`tokenizer_key`), by modality.
+        keys: content key of each tokenizer in use (`tokenizer_key`; of sequences the text tokenizer's), by modality.
     """
-    stems = {MODALITIES[name].token_name: key for name, key in keys.items()}
+    stems = _by_stem(keys)
     return [stem for stem, key in stems.items() if pretrained.tokenizers.get(stem) == key]
+
+
+def _by_stem(keys: Mapping[str, str]) -> dict[str, str]:
+    return {name if name in SEQUENCES else MODALITIES[name].token_name: key for name, key in keys.items()}
 
 
 def _built_with(metadata: dict[str, Any]) -> tuple[Size, dict[str, Any], int]:
@@ -82,6 +87,7 @@ def _of_run(path: Path, state: dict[str, Tensor], metadata: dict[str, Any]) -> P
         raise UserError(f"{path}: is a run, but not of pre-training. Give the run folder of `tst pretrain`.")
     size, options, patch = _built_with(metadata)
     resolution = metadata["resolution"]
+    texts = {name: metadata["text_tokenizer"] for name in metadata["vocabularies"] if name in SEQUENCES}
     return Pretrained(
         path=path,
         kind="tst",
@@ -90,5 +96,5 @@ def _of_run(path: Path, state: dict[str, Tensor], metadata: dict[str, Any]) -> P
         modalities=tuple(model_table(metadata["vocabularies"], resolution, patch)),
         state=state,
         licences=tuple(metadata.get("licences", ())),
-        tokenizers={MODALITIES[name].token_name: key for name, key in metadata.get("tokenizers", {}).items()},
+        tokenizers=_by_stem({**metadata.get("tokenizers", {}), **texts}),
     )

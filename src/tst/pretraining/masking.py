@@ -11,20 +11,27 @@ modality are inputs and how many are targets, then which positions. It departs f
   token of the very patch that it is shown, which is copying through the tokenizer and teaches nothing; a small budget
   cannot afford it.
 
+Sequences take part in the draw, and their tokens are dropped in spans (`tst.sequences.spans`). How many tokens of a
+sequence are left is chance; what it leaves of its budget goes to the image modalities, which must be able to fill the
+budgets without any sequence. So here, too, nothing is padded.
+
 Shape suffixes: B batch, M modalities of the table, G groups of modalities, P positions of a group, R remainder tokens,
-C components of the mixture, I input tokens, T target tokens.
+C components of the mixture, I input tokens, T target tokens, L tokens of a sequence.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
+import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from tst.errors import UserError
 from tst.model.table import IMAGE_KINDS, ModalitySpec, check_table, input_slices, target_slices
+from tst.sequences.spans import KEEPS, MOST_TOKENS, Keep, mask_spans
+from tst.sequences.text import PAD
 
 MIN_ALPHA = 1e-9
 Alpha = float | dict[str, float]
@@ -42,6 +49,10 @@ class Component(BaseModel):
     input_alpha: Alpha = 1.0
     target_alpha: Alpha = 1.0
     weight: float = Field(default=1.0, ge=0.0, description="How often this pair is drawn, relative to the others.")
+    keep: Keep = Field(
+        default="random",
+        description="Share of a sequence's tokens that stay inputs, if any do: random, all, or binary (all or none).",
+    )
 
 
 def all_to_all(weights: Sequence[float] = (1.0, 1.0, 1.0, 1.0)) -> tuple[Component, ...]:
@@ -78,23 +89,50 @@ class MaskingConfig(BaseModel):
 
 @dataclass(frozen=True)
 class Selection:
-    """The tokens of a batch. Indices count along the slices of the model (`input_slices`, `target_slices`)."""
+    """The tokens of a batch. Indices count along the slices of the model (`input_slices`, `target_slices`).
+
+    Attributes:
+        inputs, targets: by name, ids of the sequences as they are masked, (B, max_length) and (B, max_length + 1).
+    """
 
     input_index_BI: Tensor  # noqa: N815
     target_index_BT: Tensor  # noqa: N815
     input_counts_BM: Tensor  # noqa: N815
     target_counts_BM: Tensor  # noqa: N815
+    inputs: dict[str, Tensor] = field(default_factory=dict)
+    targets: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What was drawn: logarithms of the shares, up to a constant, and counts; of the modalities allowed."""
+
+    log_BM: Tensor  # noqa: N815
+    count_BM: Tensor  # noqa: N815
+    allowed_BM: Tensor  # noqa: N815
+
+
+@dataclass(frozen=True)
+class _Masked:
+    """The sequences of a batch: how many tokens they take, and their ids as they are masked, by name."""
+
+    input_counts_BM: Tensor  # noqa: N815
+    target_counts_BM: Tensor  # noqa: N815
+    inputs: dict[str, Tensor]
+    targets: dict[str, Tensor]
 
 
 class TokenMasker:
-    """Draws selections for a modality table (image modalities only)."""
+    """Draws selections for a modality table of images and sequences."""
 
     def __init__(self, specs: Sequence[ModalitySpec], config: MaskingConfig) -> None:
         self.specs = check_table(specs)
         self.config = config
         for spec in self.specs:
-            if spec.kind not in IMAGE_KINDS:
-                raise UserError(f"masking: {spec.name} is a {spec.kind}; only image modalities can be masked yet.")
+            if spec.kind not in (*IMAGE_KINDS, "sequence"):
+                raise UserError(f"masking: {spec.name} is a {spec.kind}, which cannot be masked. Leave it out.")
+            if spec.kind == "sequence" and spec.max_length > MOST_TOKENS:
+                raise UserError(f"masking: {spec.name} has max_length {spec.max_length}. Give {MOST_TOKENS} at most.")
         inputs, targets = input_slices(self.specs), target_slices(self.specs)
         if not targets:
             raise UserError("masking: no modality is a target. Set target=True for at least one.")
@@ -109,7 +147,13 @@ class TokenMasker:
                     f"{spec.grid}, so they cannot share positions. Use the same grid, or set share_positions=false."
                 )
         self._group_M = torch.tensor([groups.index(key) for key in content])
-        self._size_G = torch.tensor([grids[key].num_tokens for key in groups])
+        is_image = [grids[key].kind in IMAGE_KINDS for key in groups]
+        # Of a sequence, no positions are drawn: as far as they go it has none.
+        self._size_G = torch.tensor(
+            [grids[key].num_tokens * image for key, image in zip(groups, is_image, strict=True)]
+        )
+        self._sequences = {m: spec for m, spec in enumerate(self.specs) if spec.kind == "sequence"}
+        self._most_positions = max(spec.num_tokens for spec in self.specs)
         self._size_M = self._size_G[self._group_M]
         self._is_input_M = torch.tensor([spec.input for spec in self.specs])
         self._is_target_M = torch.tensor([spec.target for spec in self.specs])
@@ -120,6 +164,7 @@ class TokenMasker:
         self._input_alpha_CM = torch.tensor([self._alphas(c.input_alpha) for c in mixture])
         self._target_alpha_CM = torch.tensor([self._alphas(c.target_alpha) for c in mixture])
         self._weight_C = torch.tensor([c.weight for c in mixture])
+        self._keep_C = torch.tensor([KEEPS.index(c.keep) for c in mixture])
         if not self._weight_C.sum() > 0:
             raise UserError("masking: the weights of the mixture are all 0. Give at least one a positive weight.")
         self._device = torch.device("cpu")
@@ -174,6 +219,7 @@ class TokenMasker:
             f"{int(free_target_B[b])} target tokens, and beside {config.num_target} of them for "
             f"{max(int(free_input_B[b]), 0)} input tokens; the budgets are {config.num_input} inputs and "
             f"{config.num_target} targets. Lower num_input or num_target, or give it more modalities"
+            + (" of images (sequences do not count)" if self._sequences else "")
             + (" (or set share_positions=false: rgb and tok_rgb now use each position once)." if shared else ".")
         )
 
@@ -193,13 +239,20 @@ class TokenMasker:
 
     # -----------------------------------------------------------------------------------------------------------------
 
-    def sample(self, available_BM: Tensor, generator: torch.Generator | None = None) -> Selection:
+    def sample(
+        self,
+        available_BM: Tensor,
+        generator: torch.Generator | None = None,
+        sequences: Mapping[str, Tensor] | None = None,
+    ) -> Selection:
         """Draw the tokens of a batch.
 
         Args:
             available_BM: bool, which modalities of the table each sample has. Everything runs on its device; on the CPU
                 the indices cost the accelerator no wait (see `tst.model.fourm.layout`).
             generator: of the same device; the same state gives the same selection.
+            sequences: by name, ids (B, L) int64 of the whole sequences on the CPU, [EOS] included, padded; at most
+                max_length of them. All padding: this sample has none.
 
         Raises:
             UserError: a sample cannot fill its budgets.
@@ -209,50 +262,65 @@ class TokenMasker:
         B = available_BM.shape[0]
         component_B = torch.multinomial(self._weight_C, B, replacement=True, generator=generator)
 
+        wanted_in = self._draw(
+            self._input_alpha_CM[component_B], available_BM & self._is_input_M, config.num_input, generator
+        )
+        wanted_out = self._draw(
+            self._target_alpha_CM[component_B], available_BM & self._is_target_M, config.num_target, generator
+        )
+        masked = self._mask_sequences(
+            wanted_in.count_BM, wanted_out.count_BM, self._keep_C[component_B], sequences or {}, generator
+        )
+        rest_in_B = config.num_input - masked.input_counts_BM.sum(1)
+        rest_out_B = config.num_target - masked.target_counts_BM.sum(1)
+
         # Inputs: in the groups that also hold targets, enough room must be left for these.
         target_BG = self._any(available_BM & self._is_target_M)
-        limit_B = (target_BG * self._size_G).sum(1) - config.num_target
+        limit_B = (target_BG * self._size_G).sum(1) - rest_out_B
         room_BG = self._size_G.expand(B, -1)
-        input_BM = self._budget(
-            self._input_alpha_CM[component_B],
-            available_BM & self._is_input_M,
-            config.num_input,
-            room_BG,
-            contested=(target_BG, limit_B),
-            generator=generator,
-        )
+        input_BM = self._fit(wanted_in, rest_in_B, room_BG, contested=(target_BG, limit_B))
         used_BG = (input_BM.float() @ self._member_MG).long()
-        target_BM = self._budget(
-            self._target_alpha_CM[component_B],
-            available_BM & self._is_target_M,
-            config.num_target,
-            room_BG - used_BG,
-            contested=None,
-            generator=generator,
-        )
+        target_BM = self._fit(wanted_out, rest_out_B, room_BG - used_BG, contested=None)
 
         # One random permutation of positions per group: first its inputs, member after member, then its targets.
         permutation_BGP = self._permutations(B, generator)
         before_BM = self._before(input_BM)
-        input_index_BI = self._index(input_BM, before_BM, permutation_BGP, self._input_start_M, config.num_input)
-        before_BM = used_BG[:, self._group_M] + self._before(target_BM)
-        target_index_BT = self._index(target_BM, before_BM, permutation_BGP, self._target_start_M, config.num_target)
-        return Selection(input_index_BI, target_index_BT, input_BM, target_BM)
+        target_before_BM = used_BG[:, self._group_M] + self._before(target_BM)
+        input_BM = input_BM + masked.input_counts_BM
+        target_BM = target_BM + masked.target_counts_BM
+        return Selection(
+            self._index(input_BM, before_BM, permutation_BGP, self._input_start_M, config.num_input),
+            self._index(target_BM, target_before_BM, permutation_BGP, self._target_start_M, config.num_target),
+            input_BM,
+            target_BM,
+            masked.inputs,
+            masked.targets,
+        )
 
-    def _budget(
+    def _mask_sequences(
         self,
-        alpha_BM: Tensor,
-        allowed_BM: Tensor,
-        total: int,
-        room_BG: Tensor,
-        *,
-        contested: tuple[Tensor, Tensor] | None,
+        input_BM: Tensor,
+        target_BM: Tensor,
+        keep_B: Tensor,
+        sequences: Mapping[str, Tensor],
         generator: torch.Generator | None,
-    ) -> Tensor:
-        """Counts (B, M) with sum `total`: 4M's draw, then what does not fit goes to the modalities that have room.
+    ) -> _Masked:
+        """Span masking of every sequence within the budgets drawn for it (`input_BM`, `target_BM`)."""
+        masked = _Masked(torch.zeros_like(input_BM), torch.zeros_like(target_BM), {}, {})
+        for m, spec in self._sequences.items():
+            most = spec.max_length
+            ids_BL = sequences[spec.name]
+            spans = mask_spans(ids_BL, input_BM[:, m], (target_BM[:, m] + 1).clamp(max=most + 1), keep_B, generator)
+            if spec.input:
+                masked.inputs[spec.name] = _padded(spans.input_BI, most)
+                masked.input_counts_BM[:, m] = spans.input_length_B
+            if spec.target:
+                masked.targets[spec.name] = _padded(spans.target_BT, most + 1)
+                masked.target_counts_BM[:, m] = spans.target_length_B - 1
+        return masked
 
-        Room: of a group, `room_BG`; and of some groups together: `contested` = which (B, G), how much (B).
-        """
+    def _draw(self, alpha_BM: Tensor, allowed_BM: Tensor, total: int, generator: torch.Generator | None) -> _Wanted:
+        """4M's draw: shares from a Dirichlet distribution, counts with sum `total`."""
         log_BM = _log_gamma(alpha_BM, generator).masked_fill_(~allowed_BM, -math.inf)
         count_BM = (log_BM.softmax(1) * total).floor().long()
         # The remainder, one token at a time: each goes to the largest share of a fresh draw.
@@ -263,11 +331,21 @@ class TokenMasker:
             winner_RB = fresh_RBM.masked_fill_(~allowed_BM, -math.inf).argmax(2)
             wanted_RB = torch.arange(most, device=count_BM.device)[:, None] < remainder_B
             count_BM.scatter_add_(1, winner_RB.T, wanted_RB.T.long())
+        return _Wanted(log_BM, count_BM, allowed_BM)
 
+    def _fit(
+        self, wanted: _Wanted, total_B: Tensor, room_BG: Tensor, *, contested: tuple[Tensor, Tensor] | None
+    ) -> Tensor:
+        """Counts (B, M) of positions with sums `total_B`: what was drawn, as far as there is room, then the rest to
+        the modalities that have some.
+
+        Room: of a group, `room_BG`; and of some groups together: `contested` = which (B, G), how much (B).
+        """
+        log_BM = wanted.log_BM
         order_BM = log_BM.argsort(dim=1, descending=True)
-        room_BM = torch.where(allowed_BM, self._size_M, 0)
-        fitted_BM = self._fill(count_BM, order_BM, room_BG, contested)
-        rest_B = total - fitted_BM.sum(1)
+        room_BM = torch.where(wanted.allowed_BM, self._size_M, 0)
+        fitted_BM = self._fill(wanted.count_BM, order_BM, room_BG, contested)
+        rest_B = total_B - fitted_BM.sum(1)
         if not rest_B.any():
             return fitted_BM
         # In proportion to the shares of those that still have room, twice; then to the largest shares, till all is out.
@@ -278,7 +356,8 @@ class TokenMasker:
             left = None
             if contested is not None:
                 left = (contested[0], contested[1] - (used_BG * contested[0]).sum(1))
-                free_BM = torch.minimum(free_BM, torch.where(contested[0], left[1][:, None], total)[:, self._group_M])
+                open_BG = torch.where(contested[0], left[1][:, None], total_B[:, None])
+                free_BM = torch.minimum(free_BM, open_BG[:, self._group_M])
             if last:
                 extra_BM = self._fill(free_BM, order_BM, left_BG, left, rest_B)
             else:
@@ -287,7 +366,7 @@ class TokenMasker:
                 want_BM = torch.minimum((share_BM * rest_B[:, None]).floor().long(), free_BM)
                 extra_BM = self._fill(want_BM, order_BM, left_BG, left)
             fitted_BM = fitted_BM + extra_BM
-            rest_B = total - fitted_BM.sum(1)
+            rest_B = total_B - fitted_BM.sum(1)
         return fitted_BM
 
     def _fill(
@@ -319,7 +398,7 @@ class TokenMasker:
 
     def _permutations(self, B: int, generator: torch.Generator | None) -> Tensor:
         """(B, G, P) random orders of the positions of each group; those of a small group come first."""
-        P = int(self._size_G.max())
+        P = self._most_positions
         position_P = torch.arange(P, device=self._device)
         # Sort random numbers that carry their position in the low bits: no argsort; numpy's sort is 10 times faster.
         bits = P.bit_length()
@@ -332,7 +411,10 @@ class TokenMasker:
             key_BGP.numpy().sort(axis=-1)
         else:
             key_BGP = key_BGP.sort(dim=-1).values
-        return key_BGP & (2**bits - 1)
+        order_BGP = key_BGP & (2**bits - 1)
+        for m in self._sequences:
+            order_BGP[:, self._group_M[m]] = position_P  # one after the other
+        return order_BGP
 
     def _before(self, count_BM: Tensor) -> Tensor:
         """(B, M): tokens of earlier members of the same group."""
@@ -349,6 +431,11 @@ class TokenMasker:
         first_BM = self._group_M * order_BGP.shape[2] + before_BM - end_BM + count_BM
         position = order_BGP.flatten(1).gather(1, slot + first_BM.gather(1, modality))
         return position + start_M.expand_as(count_BM).gather(1, modality)
+
+
+def _padded(ids_BL: Tensor, length: int) -> Tensor:
+    """Filled up, or cut where there is nothing but padding."""
+    return F.pad(ids_BL, (0, length - ids_BL.shape[1]), value=PAD)
 
 
 def _log_gamma(alpha: Tensor, generator: torch.Generator | None) -> Tensor:

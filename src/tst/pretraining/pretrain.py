@@ -8,6 +8,7 @@ Shape suffixes: B batch, N tokens of a grid, D width of the model.
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -32,10 +33,14 @@ from tst.pretraining.batches import (
     model_table,
     pixel_name,
 )
+from tst.pretraining.consistency import Consistency, WithProjector
 from tst.pretraining.distillation import Loss, Student, Validate, distillation
 from tst.pretraining.initial import architecture, read_initial, same_tokens
 from tst.pretraining.masking import MaskingConfig, Selection, TokenMasker, all_to_all, rgb_to_all
+from tst.pretraining.telling import measure_telling
 from tst.runs import Run, load_tensors, save_tensors
+from tst.sequences import SEQUENCES
+from tst.sequences.text import FILE, TextTokenizer
 from tst.space.space import Space
 from tst.tokenizers.tokenizer import Tokenizer
 from tst.tokenizers.tokens import make_tokens, tokenizer_key
@@ -50,8 +55,8 @@ class PretrainConfig(Config):
     """Multimodal masked modelling."""
 
     objective: Objective = "mm"
-    """`mm`: every modality that has a tokenizer (TST-MM); `mae`: RGB alone (TST-MAE); `distil`: features of `teacher`
-    alone, without tokens."""
+    """`mm`: every modality that has a tokenizer, captions and boxes too (TST-MM); `mae`: RGB alone (TST-MAE);
+    `distil`: features of `teacher` alone, without tokens."""
     size: SizeName = "nano"
     """Model size: nano, tiny, small or base; with `init` it is that of the initial weights."""
     init: Path | None = None
@@ -87,6 +92,9 @@ class PretrainConfig(Config):
     """Photometric changes of the RGB pixels; the targets are never changed."""
     repeats: PositiveInt = 1
     """Repeated sampling: views of one frame in a batch (paper Tab. 10: 4, to spare decoding; here none is needed)."""
+    consistency: NonNegativeFloat = 0.0
+    """Weight of a contrast between frames of the space: features of one place agree, those of others do not. Needs its
+    depth and poses (docs/pretraining.md); `mm` only."""
     held_back: float = Field(0.05, gt=0, lt=1)
     """Share of the space's frames kept for the validation loss."""
     validate_every: PositiveInt = 500
@@ -98,6 +106,8 @@ class PretrainConfig(Config):
             raise ValueError("decoder_depth 0 needs objective mm and local_context; give it 1 or more")
         if (self.teacher is not None) != (self.objective == "distil"):
             raise ValueError("objective distil needs a teacher, and only it has one. Give both, or neither")
+        if self.consistency and self.objective != "mm":
+            raise ValueError("consistency goes with objective mm. Set it to 0")
         if not self.all_to_all and not self.rgb_to_all:
             raise ValueError("all_to_all and rgb_to_all are both off, so no input could be drawn. Turn one on")
         return self
@@ -126,13 +136,14 @@ def pretrain(
     Licences of the initial weights and of the teacher are told, and kept in provenance and metadata.
 
     Args:
-        tokenizers: run folders of the tokenizers, by modality (`tokenize` returns them); `distil` needs none.
+        tokenizers: run folders of the tokenizers, by modality (`tokenize` returns them); `distil` needs none. Those of
+            sequences that `space` lacks are left out.
         transfer: the labelled set whose frames are mixed in, those of its test split left out (its labels are never
             read here).
 
     Raises:
-        UserError: RGB has no tokenizer, a tokenizer has another resolution, the budgets cannot be met, or initial
-            weights cannot be used.
+        UserError: RGB has no tokenizer, a tokenizer has another resolution, the budgets cannot be met, sequences have
+            no decoder, or initial weights cannot be used.
     """
     fabric = make_fabric(precision=precision)
     chosen = {"mm": tuple(tokenizers), "mae": ("rgb",), "distil": ()}[config.objective]
@@ -140,7 +151,12 @@ def pretrain(
         raise UserError("pre-training needs an RGB tokenizer. Run `tst tokenize` with rgb among its modalities.")
     if transfer is not None and config.mix_in and "rgb" not in config.transfer_modalities:
         raise UserError("the transfer set is mixed in by its RGB. Add rgb to --transfer-modalities, or set --mix-in 0.")
-    loaded = {name: load_tokenizer(tokenizers[name]) for name in chosen}
+    loaded = {name: load_tokenizer(tokenizers[name]) for name in chosen if name not in SEQUENCES}
+    texts = {
+        name: TextTokenizer.load(tokenizers[name] / FILE)
+        for name in chosen
+        if name in SEQUENCES and SEQUENCES[name].is_in(space)
+    }
     for name, tokenizer in loaded.items():
         if tokenizer.resolution != config.views.resolution:
             raise UserError(
@@ -149,46 +165,63 @@ def pretrain(
             )
     given = {"init": config.init, "teacher": config.teacher}
     others = {role: read_initial(path) for role, path in given.items() if path is not None}
-    sources = token_sources(fabric, space, transfer if config.mix_in else None, loaded, config)
+    if texts and not _size(config, others.get("init")).decoder_depth:
+        raise UserError(
+            f"{', '.join(texts)}: sequences are told by the decoder, and decoder_depth is 0. Set --decoder-depth 2 "
+            "(`tst specialize`: --pretrain.decoder-depth 2), or leave them out of --tokenize.modalities."
+        )
+    sources = token_sources(fabric, space, transfer if config.mix_in else None, loaded, config, texts)
     inputs: dict[str, Any] = {
         "frames": [source.rgb.key for source in sources],
         "tokens": [{name: tokens.key for name, tokens in source.tokens.items()} for source in sources],
         **{role: weights.key for role, weights in others.items()},
     }
+    if texts:
+        inputs["sequences"] = [{name: item.key for name, item in source.sequences.items()} for source in sources]
     licences = [item for weights in others.values() for item in weights.licences]
     # Before the run folder is claimed, so that the same --out serves once the budgets are mended.
-    maker, held_back = _batches(sources, loaded, config, others.get("init"))
+    maker, held_back = _batches(sources, loaded, texts, config, others.get("init"))
     masker = None if config.objective == "distil" else _masker(sources, maker, config)
     with Run(out, "pretrain", config.model_dump(mode="json"), inputs, licences) as run:
         if run.summary:
             return Path(out)
-        summary = _train(fabric, run, maker, held_back, masker, loaded, config, others)
+        summary = _train(fabric, run, maker, held_back, masker, loaded, texts, config, others)
         run.finish(summary)
     return Path(out)
 
 
 def token_sources(
-    fabric: Any, space: Space, transfer: Space | None, tokenizers: Mapping[str, Tokenizer], config: PretrainConfig
+    fabric: Any,
+    space: Space,
+    transfer: Space | None,
+    tokenizers: Mapping[str, Tokenizer],
+    config: PretrainConfig,
+    texts: Mapping[str, TextTokenizer] = MappingProxyType({}),
 ) -> list[TokenSource]:
-    """The space, and the transfer set if it is mixed in, with the tokens of their views."""
+    """The space, and the transfer set if it is mixed in, with the tokens of their views; `texts`: of the sequences."""
     sources = []
     for item in [space] + ([transfer] if transfer is not None else []):
-        allowed = (
-            tokenizers if item is space else {n: t for n, t in tokenizers.items() if n in config.transfer_modalities}
-        )
-        present = {name: tokenizer for name, tokenizer in allowed.items() if name in item.modalities()}
-        shown = list(dict.fromkeys(("rgb", *present)))
+        takes = {*tokenizers, *texts} if item is space else set(config.transfer_modalities)
+        captured = takes & set(item.modalities())
+        present = {name: tokenizer for name, tokenizer in tokenizers.items() if name in captured}
+        told = {name: text for name, text in texts.items() if name in takes and SEQUENCES[name].is_in(item)}
+        geometry = ["depth"] if config.consistency and item is space and "depth" in item.modalities() else []
+        shown = list(dict.fromkeys(("rgb", *present, *geometry)))
         frames = FrameSource(item, shown, config.views.short_side, fabric.device)
         views = draw_views(frames.extents_N2, config.views)
         tokens = {name: make_tokens(fabric, frames, tokenizer, views) for name, tokenizer in present.items()}
-        sources.append(
-            TokenSource(frames, views, tokens, torch.arange(len(frames)) if item is space else frames.trainable)
-        )
+        sequences = {name: SEQUENCES[name].tokens(item, views, text) for name, text in told.items()}
+        usable = torch.arange(len(frames)) if item is space else frames.trainable
+        sources.append(TokenSource(frames, views, tokens, usable, sequences))
     return sources
 
 
 def _batches(
-    sources: list[TokenSource], tokenizers: Mapping[str, Tokenizer], config: PretrainConfig, initial: Pretrained | None
+    sources: list[TokenSource],
+    tokenizers: Mapping[str, Tokenizer],
+    texts: Mapping[str, TextTokenizer],
+    config: PretrainConfig,
+    initial: Pretrained | None,
 ) -> tuple[BatchMaker, Tensor]:
     """Training batches, and the frames held back from them, which are taken from the first source."""
     held_back = held_back_frames(len(sources[0].frames), config.held_back)
@@ -197,6 +230,7 @@ def _batches(
     second = round(config.optim.batch_size * config.mix_in) if len(sources) > 1 else 0
     counts = [config.optim.batch_size - second, second][: len(sources)]
     vocabularies = {name: tokenizer.config.vocabulary for name, tokenizer in tokenizers.items()}
+    vocabularies |= {name: text.vocabulary for name, text in texts.items()}
     patch = initial.pixels.patch if initial else TOKEN_PATCH
     resolution = config.views.resolution
     maker = BatchMaker(sources, counts, vocabularies, resolution, config.jitter, config.repeats, patch)
@@ -224,6 +258,7 @@ def _train(
     held_back: Tensor,
     masker: TokenMasker | None,
     tokenizers: Mapping[str, Tokenizer],
+    texts: Mapping[str, TextTokenizer],
     config: PretrainConfig,
     others: Mapping[str, Pretrained],
 ) -> dict[str, Any]:
@@ -238,9 +273,18 @@ def _train(
     )
     learned = frozenset[str]()
     if initial:
-        learned = initialise(encoder, initial, same_tokens(initial, keys))
-    model: nn.Module = encoder if teacher is None else Student(encoder, teacher.size.dim)
-    head = model.to_teacher if isinstance(model, Student) else None
+        told_by = {name: text.key for name, text in texts.items()}
+        learned = initialise(encoder, initial, same_tokens(initial, keys | told_by))
+    model: nn.Module = encoder
+    head: nn.Module | None = None
+    agreeing: Consistency | None = None
+    if teacher:
+        model = Student(encoder, teacher.size.dim)
+        head = model.to_teacher
+    elif config.consistency:
+        model = WithProjector(encoder, encoder.dim)
+        head = model.projector
+        agreeing = Consistency(maker, head)
     optimizer = config.optim.optimizer(adaptation_groups(encoder, head, learned, config.optim, config.adapt))
     checkpoint = run.load_checkpoint()
     thaw = Thaw(
@@ -256,7 +300,7 @@ def _train(
     else:
         assert masker
         original = _frozen(initial, resolution, fabric.device) if initial and config.adapt.preserve else None
-        loss = _masked_loss(fabric, encoder, maker, masker, thaw, config.adapt.preserve, original)
+        loss = _masked_loss(fabric, encoder, maker, masker, thaw, config, original, agreeing)
         validate = _masked_validation(masker, fixed, config.seed)
     _, summary = fit(
         fabric,
@@ -282,10 +326,17 @@ def _train(
         **{role: {"path": str(item.path), "kind": item.kind, "key": item.key} for role, item in others.items()},
         "licences": [licence for item in others.values() for licence in item.licences],
     }
+    told: dict[str, Any] = {}
+    if texts:
+        assert isinstance(encoder, FourM)
+        text = next(iter(texts.values()))  # one for all
+        text.save(run.path / FILE)
+        metadata["text_tokenizer"] = text.key
+        told["told"] = measure_telling(encoder, maker.sources[0], held_back, text, resolution, run.path)
     state = model_state(encoder) if isinstance(encoder, FourM) else encoder.state_dict()
     save_tensors(run.path / "model.safetensors", state, metadata)
     frames = [len(source.frames) for source in maker.sources]
-    return summary | {"parameters": sum(p.numel() for p in model.parameters()), "train_frames": frames}
+    return summary | told | {"parameters": sum(p.numel() for p in model.parameters()), "train_frames": frames}
 
 
 def _size(config: PretrainConfig, initial: Pretrained | None) -> Size:
@@ -307,26 +358,45 @@ def _masked_loss(
     maker: BatchMaker,
     masker: TokenMasker,
     thaw: Thaw,
-    preserve: float,
+    config: PretrainConfig,
     original: Encoder | None,
+    agreeing: Consistency | None,
 ) -> Loss:
-    """Cross-entropy of the targets, and the distance to the original's features once these can change."""
+    """Cross-entropy of the targets; and while the encoder learns, nearness to the original and consistency."""
 
     def loss(model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         frozen = thaw.next()
         batch = maker.draw(generator)
-        selection = masker.sample(batch.available_BM, generator)
-        output = model(batch.inputs, batch.inputs, selection.input_index_BI, selection.target_index_BT)
+        output, selection = _predict(model, batch, masker, generator)
         parts = {f"loss/{name}": value for name, value in output.losses.items()}
-        if original is None or frozen:
+        if frozen or (original is None and agreeing is None):
             return output.loss, parts
-        pixels = batch.inputs[pixel_name(maker.resolution)]
+        pixels, total = batch.inputs[pixel_name(maker.resolution)], output.loss
         with fabric.autocast():
             features_BND = _rgb_features(raw, output, selection, pixels, pixel_name(maker.resolution))
-            parts["preserve"] = cosine_distance(features_BND, teacher_features(original, pixels))
-        return output.loss + preserve * parts["preserve"], parts
+            if original is not None:
+                parts["preserve"] = cosine_distance(features_BND, teacher_features(original, pixels))
+                total = total + config.adapt.preserve * parts["preserve"]
+            if agreeing is not None:
+                parts["consistency"] = agreeing.loss(raw, features_BND, batch, generator)
+                total = total + config.consistency * parts["consistency"]
+        return total, parts
 
     return loss
+
+
+def _predict(
+    model: nn.Module, batch: Batch, masker: TokenMasker, generator: torch.Generator, *, loss_only: bool = True
+) -> tuple[Output, Selection]:
+    """The model's output for a masked batch, and what was masked."""
+    selection = masker.sample(batch.available_BM, generator, batch.sequences)
+    device = next(iter(batch.inputs.values())).device
+    inputs, targets = (
+        {name: ids.to(device, non_blocking=True) for name, ids in part.items()}
+        for part in (selection.inputs, selection.targets)
+    )
+    index_BI, index_BT = selection.input_index_BI, selection.target_index_BT
+    return model(batch.inputs | inputs, batch.inputs | targets, index_BI, index_BT, loss_only=loss_only), selection
 
 
 def _rgb_features(raw: Encoder, output: Output, selection: Selection, pixels_B3HW: Tensor, name: str) -> Tensor:
@@ -346,13 +416,14 @@ def _masked_validation(masker: TokenMasker, fixed: Sequence[Batch], seed: int) -
         sums: dict[str, float] = {}
         total = 0
         for batch in fixed:
-            selection = masker.sample(batch.available_BM, generator)
-            output = model(batch.inputs, batch.inputs, selection.input_index_BI, selection.target_index_BT)
+            output, _ = _predict(model, batch, masker, generator, loss_only=not batch.sequences)
             size = len(batch.available_BM)
             total += size
             sums["val_loss"] = sums.get("val_loss", 0.0) + float(output.loss) * size
             for name, value in output.losses.items():
                 sums[f"val_loss/{name}"] = sums.get(f"val_loss/{name}", 0.0) + float(value) * size
+            for name in output.accuracy.keys() & batch.sequences.keys():
+                sums[f"val_right/{name}"] = sums.get(f"val_right/{name}", 0.0) + float(output.accuracy[name]) * size
         return {name: value / total for name, value in sums.items()}
 
     return validate
