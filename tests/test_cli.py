@@ -11,8 +11,8 @@ import pytest
 import tst
 from tst.cli import COMMANDS, main
 from tst.errors import UserError
+from tst.presets import SpecializeConfig, preset
 from tst.space import Space
-from tst.specialization import SpecializeConfig, preset
 
 MODULE = importlib.import_module("tst.specialization")  # `tst.specialize` itself may be the function
 OPTIONS = {
@@ -22,6 +22,8 @@ OPTIONS = {
     "check": ["--out"],
     "view": ["--out", "--walk", "--frames", "--every"],
     "derive": ["--modalities"],
+    "map": ["--out", "--model", "--cell", "--short-side", "--copies.flip", "--copies.scales"],
+    "label": ["--with", "--resolution", "--batch-size", "--memory", "--again", "--download", "--ray", "--workers"],
     "tokenize": ["--out", "--transfer", "--preset", "--steps", "--views.resolution", "--model.width", "--optim.lr"],
     "pretrain": [
         "--tokenizers",
@@ -46,6 +48,7 @@ OPTIONS = {
         "--views.resolution",
         "--head-channels",
     ],
+    "selftrain": ["--model", "--labelled", "--out", "--rounds", "--steps", "--fuse.share", "--fuse.map.cell"],
     "evaluate": ["--out", "--preset", "--scale", "--batch-size"],
     "demo": ["--out", "--seed", "--rooms", "--transfer-houses", "--specialize.pretrain.steps"],
     "house make": [
@@ -166,6 +169,9 @@ def test_the_preset_changes_the_defaults_that_help_shows(form: str, capsys: pyte
 
     assert default(help_of(capsys, "tokenize", *form.split())) == str(preset("gpu").tokenize.steps)
     assert default(help_of(capsys, "tokenize", "--preset", "cpu")) == str(preset("cpu").tokenize.steps)
+    assert default(help_of(capsys, "pretrain", "--preset", "cpu")) == str(preset("cpu").pretrain.steps)
+    adapting = help_of(capsys, "pretrain", "--preset", "cpu", "--init", "weights")
+    assert default(adapting) == str(preset("cpu").adaptation.steps)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from tst.errors import UserError
 from tst.evaluation.comparison import Comparison
 from tst.evaluation.evaluate import EvaluateConfig
 from tst.files import read_json
+from tst.finetuning.self_training import SelfTrainConfig
 from tst.finetuning.transfer import TransferConfig
 from tst.loop import DivergedError, OptimConfig
 from tst.presets import SpecializeConfig
@@ -318,6 +319,18 @@ def test_what_learns_from_pseudo_labels_stands_beside_sensors_alone(world: World
         ["depth", "edges", "hed", "normals", "rgb"],
     ]
     assert [sorted(item["tokens"][1]) for item in inputs] == [["depth", "edges", "normals", "rgb"]] * 2
+
+
+def test_a_row_that_trained_itself_further_stands_beside_the_one_it_came_from(world: World) -> None:
+    with pytest.raises(UserError, match=r"--selftrain TST-XX: no such row. Choose of: all, scratch"):
+        world.specialize(CONFIG.replace(rows=("scratch",), selftrain=("TST-XX",)), out="unknown")
+    settings = SelfTrainConfig(
+        rounds=1, steps=1, views=VIEWS, optim=OPTIM, copies={"flip": False, "scales": (1.0,)}, fuse={"least_views": 1}
+    )
+    config = CONFIG.replace(rows=("scratch", "TST-MM"), selftrain=("scratch",), selftraining=settings)
+    found = world.specialize(config, out="selftrained")
+    assert [row.name for row in found.rows] == ["scratch", "scratch + self-training", "TST-MM"]
+    assert (world.folder / "selftrained" / "selftrain" / "scratch" / "seed-0" / "model.safetensors").is_file()
 
 
 def test_every_row_has_the_same_trials_of_learning_rates_and_keeps_the_best(

@@ -42,7 +42,7 @@ _MODULES = {
     "Space": "tst.space.space",
     "derive": "tst.modalities.derive",
     "evaluate": "tst.evaluation.evaluate",
-    "preset": "tst.specialization",
+    "preset": "tst.presets",
     "pretrain": "tst.pretraining.pretrain",
     "read": "tst.readers",
     "show": "tst.space.contact_sheet",

@@ -4,12 +4,13 @@ import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import tyro
 
 from tst.config import Config
 from tst.errors import UserError
+from tst.files import read_json
 
 # name: (function of this module that returns the command, one line of help). Commands import what they need when they
 # run, so that `tst --help` answers at once.
@@ -20,9 +21,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("_check", "say whether a recording is good enough, and what to record next"),
     "view": ("_view", "look at walks in Rerun, or save a recording for it"),
     "derive": ("_derive", "compute normals from depth and edges from RGB"),
+    "map": ("_map", "fuse all views in 3D: a point cloud with classes, and where the map is weak"),
+    "label": ("_label", "label every frame with trained models: features, edges, masks, boxes"),
     "tokenize": ("_tokenize", "train a tokenizer for each modality of a Space"),
     "pretrain": ("_pretrain", "pre-train the encoder on a Space"),
     "transfer": ("_transfer", "fine-tune on a labelled Space"),
+    "selftrain": ("_selftrain", "train a model further on what its own views of a Space agree on"),
     "evaluate": ("_evaluate", "measure a model on a labelled Space"),
     "demo": ("_demo", "see it work: a house made here, labels of other houses, a specialised model and its report"),
     "house make": ("_house_make", "make furnished houses, walk through them, render them into a Space"),
@@ -82,7 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _preset_of(arguments: list[str]) -> Any:
     """The preset that the command line names, whose values become the defaults of all other options."""
-    from tst.specialization import preset
+    from tst.presets import preset
 
     name = "auto"
     for index, argument in enumerate(arguments):
@@ -90,11 +94,11 @@ def _preset_of(arguments: list[str]) -> Any:
             name = argument.partition("=")[2]
         elif argument == "--preset" and index + 1 < len(arguments):
             name = arguments[index + 1]
-    return preset(name if name in ("auto", "cpu", "gpu", "demo") else "auto")  # type: ignore[arg-type]
+    return preset(name if name in get_args(Preset) else "auto")  # type: ignore[arg-type]
 
 
 Space_ = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SPACE")]
-Preset = Literal["auto", "cpu", "gpu", "demo"]
+Preset = Literal["auto", "cpu", "gpu", "demo", "paper"]
 
 
 def _read(arguments: list[str]) -> Callable[..., None]:
@@ -261,6 +265,74 @@ def _derive(arguments: list[str]) -> Callable[..., None]:
     return command
 
 
+def _map(arguments: list[str]) -> Callable[..., None]:
+    from tst.mapping.make import make_map
+    from tst.mapping.predictions import CopiesConfig
+    from tst.mapping.views import MapConfig
+    from tst.space.space import Space
+
+    def command(
+        space: Space_,
+        out: Path,
+        model: Path | None = None,
+        config: Annotated[MapConfig, tyro.conf.arg(name="")] = MapConfig(),
+        copies: CopiesConfig = CopiesConfig(),
+    ) -> None:
+        """Fuse all views with depth and pose in one 3D map (docs/mapping.md).
+
+        With a model also its classes, how sure it is and how far views agree; and a plan of where it is weak.
+
+        Args:
+            space: Folder of the Space.
+            out: File to write: .ply (points) or .rrd (for Rerun); with a model, a plan of the same name as .png.
+            model: Run folder of `tst transfer`.
+            config: Options of the map.
+            copies: Copies of each frame whose predictions are averaged.
+        """
+        made = make_map(Space.open(space), out, model, config, copies)
+        print(f"{made.cells:,} cells of {config.cell * 100:g} cm from {made.frames} frames")
+        if made.scores:
+            print("views of one place agree to {kappa:.0f} % beyond chance (kappa)".format(**made.scores))
+        for place in made.places:
+            print(f"  {place.text}")
+        print(*made.files, sep="\n")
+
+    return command
+
+
+def _label(arguments: list[str]) -> Callable[..., None]:
+    from tst.labellers.label import LabelConfig, label
+    from tst.space.space import Space
+
+    def command(
+        space: Space_,
+        labellers: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(name="with")] = (),
+        again: bool = False,
+        download: bool = False,
+        ray: str | None = None,
+        workers: int = 2,
+        config: Annotated[LabelConfig, tyro.conf.arg(name="")] = LabelConfig(),
+    ) -> None:
+        """Label every frame with trained models; what they write is a modality like any other (docs/labelling.md).
+
+        Args:
+            space: Folder of the Space.
+            labellers: NAME=PATH of weights, or a NAME that is in the hub's cache: dinov2, clip, imagebind, hed,
+                sam-edges, ade20k, coco-masks, coco-boxes, with a suffix or without (dinov2-small=PATH). Repeatable.
+            again: Remove labels that other weights or settings made, and label anew.
+            download: Fetch weights that are not on this machine.
+            ray: Label on a Ray cluster that shares the folder: its address, or `local`.
+            workers: How many processes of that cluster.
+            config: Options.
+        """
+        for done in label(
+            Space.open(space), labellers, again=again, download=download, ray=ray, workers=workers, config=config
+        ):
+            print(done)
+
+    return command
+
+
 def _tokenize(arguments: list[str]) -> Callable[..., None]:
     from tst.space.space import Space
     from tst.tokenizers.train import TokenizeConfig, tokenize
@@ -300,9 +372,12 @@ def _tokenize(arguments: list[str]) -> Callable[..., None]:
 
 def _pretrain(arguments: list[str]) -> Callable[..., None]:
     from tst.pretraining.pretrain import PretrainConfig, pretrain
+    from tst.sequences.train import text_folders
     from tst.space.space import Space
 
     defaults = _preset_of(arguments)
+    adapting = any(argument.partition("=")[0] == "--init" for argument in arguments)
+    settings = defaults.adaptation if adapting else defaults.pretrain
 
     def command(
         space: Space_,
@@ -310,7 +385,7 @@ def _pretrain(arguments: list[str]) -> Callable[..., None]:
         tokenizers: Path | None = None,
         transfer: Path | None = None,
         preset: Preset = "auto",
-        config: Annotated[PretrainConfig, tyro.conf.arg(name="")] = defaults.pretrain,
+        config: Annotated[PretrainConfig, tyro.conf.arg(name="")] = settings,
     ) -> None:
         """Pre-train the encoder on a Space by multimodal masked modelling.
 
@@ -319,11 +394,12 @@ def _pretrain(arguments: list[str]) -> Callable[..., None]:
             out: Run folder.
             tokenizers: Folder that `tst tokenize` made; distillation needs none.
             transfer: Labelled Space whose unlabelled frames are mixed in.
-            preset: Defaults of all other options: cpu, gpu, or auto by what the machine has.
+            preset: Defaults of all other options: cpu, gpu, or auto by what the machine has. With --init they are
+                those of adaptation.
             config: Options.
         """
         found = sorted(tokenizers.glob("*/tokenizer.safetensors")) if tokenizers else []
-        folders = {path.parent.name: path.parent for path in found}
+        folders = {path.parent.name: path.parent for path in found} | (text_folders(tokenizers) if tokenizers else {})
         if not folders and config.objective != "distil":
             folder = tokenizers or "--tokenizers"
             raise UserError(f"{folder}: no tokenizers. Run `tst tokenize {space} --out FOLDER` and give that folder.")
@@ -365,6 +441,36 @@ def _transfer(arguments: list[str]) -> Callable[..., None]:
     return command
 
 
+def _selftrain(arguments: list[str]) -> Callable[..., None]:
+    from tst.finetuning.self_training import SelfTrainConfig, self_train
+    from tst.space.space import Space
+
+    def command(
+        space: Space_,
+        model: Path,
+        labelled: Path,
+        out: Path,
+        config: Annotated[SelfTrainConfig, tyro.conf.arg(name="")] = _preset_of(arguments).selftraining,
+    ) -> None:
+        """Train a fine-tuned model further on an unlabelled walk, until it sees in one image what many views agree on.
+
+        Its predictions are averaged in 3D, so the walk needs depth and poses. docs/selftraining.md has the rules.
+
+        Args:
+            space: Folder of the Space with the unlabelled walk.
+            model: Run folder of a transfer.
+            labelled: The labelled Space that it was fine-tuned on.
+            out: Run folder.
+            config: Options.
+        """
+        done = self_train(model, Space.open(space), Space.open(labelled), out, config=config)
+        summary = read_json(done / "done.json")
+        scores = ", ".join(f"{item[config.score]:.1f}" for item in summary["scores"])
+        print(f"{done}: label-free score ({config.score}) {scores}; kept round {summary['rounds']}")
+
+    return command
+
+
 def _evaluate(arguments: list[str]) -> Callable[..., None]:
     from tst.evaluation.evaluate import EvaluateConfig, evaluate, scores
     from tst.space.space import Space
@@ -378,16 +484,20 @@ def _evaluate(arguments: list[str]) -> Callable[..., None]:
         preset: Preset = "auto",
         config: Annotated[EvaluateConfig, tyro.conf.arg(name="")] = defaults.predict,
     ) -> None:
-        """Measure a model on a labelled Space.
+        """Measure a model on a labelled Space; without labels, how far its views of one place agree (docs/mapping.md).
 
         Args:
             model: Run folder of `tst transfer`.
-            space: Folder of the labelled Space.
+            space: Folder of the Space.
             out: Folder for confusions.npz and scores.json.
             preset: Defaults of all other options.
             config: Options.
         """
-        result = scores(evaluate(model, Space.open(space), out, config=config))
+        opened = Space.open(space)
+        if "semantic" not in opened.modalities():
+            _print_agreement(model, opened, out, config.scale)
+            return
+        result = scores(evaluate(model, opened, out, config=config))
         low, high = result["ci95"]
         print(f"mIoU {result['miou']:.2f} (95 % interval {low:.2f} to {high:.2f})")
         print(f"pixel accuracy {result['pixel_accuracy']:.2f}")
@@ -397,6 +507,21 @@ def _evaluate(arguments: list[str]) -> Callable[..., None]:
             print(f"part {name}: mIoU {value['miou']:.2f}")
 
     return command
+
+
+def _print_agreement(model: Path, space: Any, out: Path | None, scale: float) -> None:
+    from tst.files import write_json
+    from tst.mapping.predictions import CopiesConfig, Model
+    from tst.mapping.score import agreement_score
+
+    found = agreement_score(space, Model(model, space, CopiesConfig(flip=False, scales=(scale,))))
+    if out is not None:
+        write_json(out / "scores.json", found)
+    print(f"{space.path}: has no labels. Agreement of the model's views of one place, over {found['cells']} places:")
+    print(f"  kappa        {found['kappa']:6.2f} %     two views say the same, beyond chance")
+    print(f"  self mIoU    {found['self_miou']:6.2f} %     each view against the majority of the others")
+    print(f"  information  {found['information']:6.2f} bits  that one view tells of another")
+    print(f"  consistency  {found['consistency']:6.2f} %     two views say the same; 100 for a constant, so no score")
 
 
 def _demo(arguments: list[str]) -> Callable[..., None]:
@@ -489,7 +614,8 @@ def _furniture_install(arguments: list[str]) -> Callable[..., None]:
 
 
 def _specialize(arguments: list[str]) -> Callable[..., None]:
-    from tst.specialization import SpecializeConfig, specialize
+    from tst.presets import SpecializeConfig
+    from tst.specialization import specialize
 
     defaults = _preset_of(arguments)
 

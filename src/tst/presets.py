@@ -9,6 +9,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from tst.config import Config
 from tst.evaluation.evaluate import EvaluateConfig
+from tst.finetuning.self_training import SelfTrainConfig
 from tst.finetuning.transfer import TransferConfig
 from tst.loop import OptimConfig
 from tst.modalities.jitter import JitterConfig
@@ -60,6 +61,11 @@ class SpecializeConfig(Config):
     pseudo_labels: tuple[str, ...] = ()
     """Modalities that labellers made (`tst label`). TST-MM and each adapted row get a second row that learns from them
     too, beside the one that has sensors alone."""
+    selftrain: tuple[str, ...] = ()
+    """Rows that are trained further on what their own views of the space agree on, or `all`: each gets a second row,
+    "ROW + self-training". Needs depth and poses (docs/selftraining.md)."""
+    selftraining: SelfTrainConfig = SelfTrainConfig()
+    """Of those rows."""
     lr_trials: tuple[PositiveFloat, ...] = (1.0,)
     """Learning rates to try for every fine-tuned row, in units of `finetune.optim.lr`; the best on the transfer set's
     own validation split is used. One is not tried, but taken."""

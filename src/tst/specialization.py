@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +19,7 @@ from tst.evaluation.metrics import FrameConfusions
 from tst.evaluation.report import Licence, Prediction, even_indices, write_report
 from tst.files import digest, read_json
 from tst.finetuning.off_the_shelf import take_off_the_shelf
+from tst.finetuning.self_training import self_train
 from tst.finetuning.task import tasks
 from tst.finetuning.transfer import TransferConfig, transfer
 from tst.licences import is_non_commercial
@@ -29,13 +30,16 @@ from tst.pretraining.batches import TOKEN_PATCH
 from tst.pretraining.initial import read_initial
 from tst.pretraining.pretrain import PretrainConfig, pretrain
 from tst.runs import Run, code_version, read_metrics
+from tst.sequences import SEQUENCES
 from tst.space.cache import fingerprint
 from tst.space.space import Space
 from tst.tokenizers.train import tokenize
 
 # What may change between two commands on one folder: rows are added, those that are there stay.
 ADDABLE = {"seeds", "rows", "baseline", "baseline_resolution", "baseline_layer_decay"}
-ADDABLE |= {"specialist", "off_the_shelf", "class_mapping", "adapted", "pseudo_labels"}
+ADDABLE |= {"specialist", "off_the_shelf", "class_mapping", "adapted", "pseudo_labels", "selftrain"}
+SELFTRAINED = " + self-training"
+NONE = {"samples": 0, "seconds": 0}
 
 
 def specialize(
@@ -128,6 +132,7 @@ def _stages(run: Run, spaces: Mapping[str, Space], config: SpecializeConfig, pre
     for contender in generalists:
         _check_readable(contender)
     plans = _pretrainings(config)
+    going_on = _selftrained(config, generalists, plans)
     tokenizers = {
         resolution: tokenize(
             space,
@@ -174,7 +179,11 @@ def _stages(run: Run, spaces: Mapping[str, Space], config: SpecializeConfig, pre
         contender.row: _learning_rate(contender, labelled, out / "trials", config, precision)
         for contender in contenders
     }
-    models: dict[str, list[Path]] = {contender.row: [] for contender in contenders}
+    models: dict[str, list[Path]] = {
+        row: []
+        for contender in contenders
+        for row in (contender.row, *([contender.row + SELFTRAINED] if contender.row in going_on else []))
+    }
     # Seed by seed, so that a first complete comparison stands early.
     for seed in range(config.seeds):
         for contender in contenders:
@@ -186,7 +195,13 @@ def _stages(run: Run, spaces: Mapping[str, Space], config: SpecializeConfig, pre
                 precision=precision,
             )
             models[contender.row].append(folder)
+            if contender.row in going_on:
+                row = contender.row + SELFTRAINED
+                settings = config.selftraining.replace(seed=seed)
+                there = out / "selftrain" / contender.folder / f"seed-{seed}"
+                models[row].append(self_train(folder, space, labelled, there, config=settings, precision=precision))
     first = [contender.row for contender in untrained]
+    first += [row for row in models if row.removesuffix(SELFTRAINED) in first and row not in first]
     order = [*first, *shelf, *(row for row in models if row not in first)]
     models |= {row: [folder] for row, folder in shelf.items()}
     measured = spaces["evaluate"]
@@ -195,7 +210,7 @@ def _stages(run: Run, spaces: Mapping[str, Space], config: SpecializeConfig, pre
         row: [_evaluated(folder, measured, frames, config.predict, precision) for folder in models[row]]
         for row in order
     }
-    shown = tokenizers[config.tokenize.views.resolution]
+    shown = {n: path for n, path in tokenizers[config.tokenize.views.resolution].items() if n not in SEQUENCES}
     return _report(out, spaces, config, shown, encoders, models, evaluations, rates, precision)
 
 
@@ -233,6 +248,19 @@ def _pretrainings(config: SpecializeConfig) -> list[Pretraining]:
             settings = plan.config.replace(transfer_modalities=contributed)
             more.append(Pretraining(f"{plan.row} + pseudo-labels", settings, config.pseudo_labels))
     return more
+
+
+def _selftrained(config: SpecializeConfig, generalists: Sequence[Contender], plans: Sequence[Pretraining]) -> list[str]:
+    """Rows that get a second one.
+
+    Raises:
+        UserError: a name is not that of a row.
+    """
+    others = [contender.row for contender in generalists if "specialist" not in contender.start]
+    known = list(dict.fromkeys([*config.rows, *others, *(plan.row for plan in plans)]))
+    if unknown := sorted(set(config.selftrain) - {*known, "all"}):
+        raise UserError(f"--selftrain {', '.join(unknown)}: no such row. Choose of: all, {', '.join(known)}.")
+    return known if "all" in config.selftrain else [row for row in known if row in config.selftrain]
 
 
 def _as_baseline(config: SpecializeConfig) -> TransferConfig:
@@ -344,8 +372,8 @@ def _report(
         },
         extra={
             row: {
-                "pretrain_samples": pretrained[row]["samples"] if row in pretrained else 0,
-                "pretrain_seconds": pretrained[row]["seconds"] if row in pretrained else 0,
+                "pretrain_samples": pretrained.get(row.removesuffix(SELFTRAINED), NONE)["samples"],
+                "pretrain_seconds": pretrained.get(row.removesuffix(SELFTRAINED), NONE)["seconds"],
                 "transfer_seconds": float(np.mean([item["seconds"] for item in items])),
                 "parameters": items[0]["parameters"],
                 "learning_rate": rates[row].chosen if row in rates else None,
@@ -365,12 +393,12 @@ def _report(
     ]
     compute += [
         {
-            "stage": f"transfer {row} ({len(items)} seed{'s' if len(items) > 1 else ''})",
+            "stage": f"fine-tuning {row} ({len(items)} seed{'s' if len(items) > 1 else ''})",
             "seconds": sum(item["seconds"] for item in items),
             "samples": sum(item["samples"] for item in items),
         }
         for row, items in done.items()
-        if row in rates
+        if row.removesuffix(SELFTRAINED) in rates
     ]
     licences = {row: read_json(folders[0] / "provenance.json")["licences"] for row, folders in models.items()}
     device = read_json(out / "provenance.json")["device"]

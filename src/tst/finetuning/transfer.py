@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -209,35 +209,41 @@ def split_frames(space: Space, validation_share: float) -> tuple[Tensor, Tensor]
     return torch.from_numpy(train), torch.from_numpy(validation)
 
 
+Crops = tuple[Tensor, Tensor, Tensor]  # frames (B,), boxes (B, 4) as fractions of the frame, flips (B,)
+
+
+def draw_crops(source: FrameSource, frames: Tensor, count: int, views: ViewConfig, generator: torch.Generator) -> Crops:
+    """Random crops of `count` random ones of `frames`, for `FrameSource.crop`."""
+    chosen = frames[torch.randint(len(frames), (count,), generator=generator)]
+    extents = torch.from_numpy(source.extents_N2[chosen.numpy()]).float()
+    boxes = random_boxes(extents, scale=views.scale, ratio=views.ratio, generator=generator)
+    flip = torch.rand(count, generator=generator) < (0.5 if views.flip else 0.0)
+    return chosen, boxes / torch.cat([extents, extents], 1), flip
+
+
+def validation_score(model: TaskModel, source: FrameSource, frames: Tensor) -> dict[str, float]:
+    """The task's scores on the centred squares of labelled frames, named `val_...`."""
+    outputs, labels = [], []
+    for part in frames.split(64):
+        extents = torch.from_numpy(source.extents_N2[part.numpy()]).float()
+        boxes = centre_boxes(extents) / torch.cat([extents, extents], 1)
+        where = (part, boxes, torch.zeros(len(part), dtype=torch.bool))
+        outputs.append(model({name: source.crop(name, *where, model.resolution) for name in model.inputs}))
+        labels.append(source.crop(model.task.label, *where, model.resolution))
+    return {f"val_{name}": value for name, value in model.task.score(outputs, labels, source.space).items()}
+
+
 def _train(fabric: Any, run: Run, model: TaskModel, source: FrameSource, config: TransferConfig) -> dict[str, Any]:
     task = tasks()[config.task]
     train, validation = split_frames(source.space, config.validation_share)
     steps_an_epoch = max(1, len(train) // config.optim.batch_size)
     steps = config.epochs * steps_an_epoch
-    size = config.views.resolution
-
-    def crops(frames: Tensor, boxes: Tensor, flip: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        stored = {name: source.crop(name, frames, boxes, flip, size) for name in model.inputs}
-        return stored, source.crop(task.label, frames, boxes, flip, size)
 
     def step(wrapped: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        frames = train[torch.randint(len(train), (config.optim.batch_size,), generator=generator)]
-        extents = torch.from_numpy(source.extents_N2[frames.numpy()]).float()
-        boxes = random_boxes(extents, scale=config.views.scale, ratio=config.views.ratio, generator=generator)
-        flip = torch.rand(len(frames), generator=generator) < (0.5 if config.views.flip else 0.0)
-        stored, labels = crops(frames, boxes / torch.cat([extents, extents], 1), flip)
+        where = draw_crops(source, train, config.optim.batch_size, config.views, generator)
+        stored = {name: source.crop(name, *where, config.views.resolution) for name in model.inputs}
         stored["rgb"] = config.jitter.apply(stored["rgb"], generator)
-        return wrapped(stored, labels), {}
-
-    def validate(model: nn.Module) -> dict[str, float]:
-        outputs, labels = [], []
-        for frames in validation.split(64):
-            extents = torch.from_numpy(source.extents_N2[frames.numpy()]).float()
-            boxes = centre_boxes(extents) / torch.cat([extents, extents], 1)
-            stored, label = crops(frames, boxes, torch.zeros(len(frames), dtype=torch.bool))
-            outputs.append(model(stored))
-            labels.append(label)
-        return {f"val_{name}": value for name, value in task.score(outputs, labels, source.space).items()}
+        return wrapped(stored, source.crop(task.label, *where, config.views.resolution)), {}
 
     groups = model.groups(config.optim.lr, config.optim.weight_decay, config.layer_decay)
     model_, summary = fit(
@@ -250,7 +256,7 @@ def _train(fabric: Any, run: Run, model: TaskModel, source: FrameSource, config:
         config=config.optim,
         seed=config.seed,
         label=f"transfer {run.path.parent.name}/{run.path.name}",
-        validate=validate,
+        validate=lambda model: validation_score(cast(TaskModel, model), source, validation),
         validate_every=max(1, steps // config.validations),
         best=f"val_{task.metric}",
     )
