@@ -30,8 +30,8 @@ class TokenizeConfig(Config):
     modalities: tuple[str, ...] = ("rgb", "depth", "normals", "edges")
     """Modalities to tokenise, captions and boxes (`caption`, `det`) among them; those a space lacks are left out."""
     text: Path | None = None
-    """Text tokenizer of captions and boxes, such as 4M's text_tokenizer_4m_wordpiece_30k.json; by default one is made of
-    the space's own words."""
+    """Text tokenizer of captions and boxes, such as 4M's text_tokenizer_4m_wordpiece_30k.json; by default one is made
+    of the space's own words."""
     views: ViewConfig = ViewConfig()
     model: TokenizerModelConfig = TokenizerModelConfig()
     optim: OptimConfig = OptimConfig(lr=2e-3, betas=(0.9, 0.99))
