@@ -307,6 +307,8 @@ def test_what_learns_from_pseudo_labels_stands_beside_sensors_alone(world: World
     shutil.copytree(world.folder / "walk", tmp_path / "walk")
     for walk in Space.open(tmp_path / "walk").walks.values():
         shutil.copytree(walk.folder("edges"), walk.folder("hed"))
+    made = {"from": ["rgb"], "labeller": "hed-x", "weights": "w", "licence": "CC-BY-NC-4.0"}
+    Space.open(tmp_path / "walk").record_derived({"hed": made})
     changes = {"space": str(tmp_path / "walk"), "out": "pseudo"}
     with pytest.raises(UserError, match=r"walk: has no dinov2. Run `tst label` for it, or change --pseudo-labels"):
         world.specialize(CONFIG.replace(pseudo_labels=("dinov2",)), **changes)
@@ -319,6 +321,14 @@ def test_what_learns_from_pseudo_labels_stands_beside_sensors_alone(world: World
         ["depth", "edges", "hed", "normals", "rgb"],
     ]
     assert [sorted(item["tokens"][1]) for item in inputs] == [["depth", "edges", "normals", "rgb"]] * 2
+    transfers = world.folder / "pseudo" / "transfer"
+    sensors, pseudo = (
+        read_json(transfers / row / "seed-0" / "provenance.json")["licences"]
+        for row in ("TST-MM", "TST-MM-pseudo-labels")
+    )
+    assert not sensors and [item["what"] for item in pseudo] == ["hed by hed-x"]
+    page = (world.folder / "pseudo" / "report.html").read_text(encoding="utf-8")
+    assert "TST-MM + pseudo-labels must NOT be used commercially: hed by hed-x" in page
 
 
 def test_a_row_that_trained_itself_further_stands_beside_the_one_it_came_from(world: World) -> None:

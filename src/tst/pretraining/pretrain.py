@@ -6,7 +6,7 @@ Shape suffixes: B batch, N tokens of a grid, D width of the model.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from tst.config import Config
 from tst.errors import UserError
+from tst.licences import entry
 from tst.loop import OptimConfig, Precision, fit, make_fabric
 from tst.modalities.jitter import JitterConfig
 from tst.model.fourm import Encoder, FourM, Output, model_state
@@ -179,15 +180,30 @@ def pretrain(
     if texts:
         inputs["sequences"] = [{name: item.key for name, item in source.sequences.items()} for source in sources]
     licences = [item for weights in others.values() for item in weights.licences]
+    licences += _licences_of_labels([source.rgb.space for source in sources], {*loaded, *texts})
     # Before the run folder is claimed, so that the same --out serves once the budgets are mended.
     maker, held_back = _batches(sources, loaded, texts, config, others.get("init"))
     masker = None if config.objective == "distil" else _masker(sources, maker, config)
     with Run(out, "pretrain", config.model_dump(mode="json"), inputs, licences) as run:
         if run.summary:
             return Path(out)
-        summary = _train(fabric, run, maker, held_back, masker, loaded, texts, config, others)
+        summary = _train(fabric, run, maker, held_back, masker, loaded, texts, config, others, licences)
         run.finish(summary)
     return Path(out)
+
+
+def _licences_of_labels(spaces: Sequence[Space], learnt: Collection[str]) -> list[dict[str, str]]:
+    """Of the modalities learnt from that other people's models made."""
+    from tst.labellers.provenance import pseudo_labels  # loads every labeller
+
+    files = {"boxes": "det"}  # what a labeller writes, where the modality is called otherwise
+    found = [
+        entry(f"{name} by {made['labeller']}", made["licence"], "pseudo-labels that this model learnt from")
+        for space in spaces
+        for name, made in pseudo_labels(space).items()
+        if files.get(name, name) in learnt and "licence" in made
+    ]
+    return list({item["what"]: item for item in found}.values())
 
 
 def token_sources(
@@ -261,6 +277,7 @@ def _train(
     texts: Mapping[str, TextTokenizer],
     config: PretrainConfig,
     others: Mapping[str, Pretrained],
+    licences: list[dict[str, str]],
 ) -> dict[str, Any]:
     initial, teacher = others.get("init"), others.get("teacher")
     resolution = config.views.resolution
@@ -324,7 +341,7 @@ def _train(
         "objective": config.objective,
         "tokenizers": keys,
         **{role: {"path": str(item.path), "kind": item.kind, "key": item.key} for role, item in others.items()},
-        "licences": [licence for item in others.values() for licence in item.licences],
+        "licences": licences,
     }
     told: dict[str, Any] = {}
     if texts:
