@@ -1,8 +1,5 @@
 """Backbones: image encoders that others trained, behind one interface; one file a family, which registers itself."""
 
-import importlib
-import inspect
-import pkgutil
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +7,14 @@ from tst.backbones.base import About, Backbone, Source
 from tst.backbones.hub import locate, read
 from tst.errors import UserError
 from tst.licences import tell
+from tst.registry import classes_in
 
 
 def _registry() -> dict[str, type[Backbone]]:
     found: dict[str, type[Backbone]] = {}
-    for module_info in pkgutil.iter_modules(__path__):
-        module = importlib.import_module(f"{__name__}.{module_info.name}")
-        for value in vars(module).values():
-            if not inspect.isclass(value) or not issubclass(value, Backbone) or inspect.isabstract(value):
-                continue
-            if value.__module__ == module.__name__:
-                assert value.family not in found, f"two families are called {value.family}"
-                found[value.family] = value
+    for kind in classes_in(__name__, Backbone):
+        assert kind.family not in found, f"two families are called {kind.family}"
+        found[kind.family] = kind
     return found
 
 

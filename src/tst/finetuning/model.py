@@ -3,9 +3,6 @@
 Shape suffixes: B batch, C channels, H height, W width, N tokens (row by row), D width, K classes.
 """
 
-import importlib
-import inspect
-import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -20,6 +17,7 @@ from tst.errors import UserError
 from tst.finetuning.task import Task, tasks
 from tst.licences import is_non_commercial, tell
 from tst.model.fourm import decays
+from tst.registry import classes_in
 from tst.runs import load_tensors, save_tensors
 
 Licences = Sequence[dict[str, str]]
@@ -152,13 +150,7 @@ def decayed_groups(
 @cache
 def kinds() -> dict[str, type[TaskModel]]:
     """All kinds of models by name."""
-    found: dict[str, type[TaskModel]] = {}
-    for module_info in pkgutil.iter_modules([str(Path(__file__).parent)]):
-        module = importlib.import_module(f"{__package__}.{module_info.name}")
-        for value in vars(module).values():
-            if inspect.isclass(value) and issubclass(value, TaskModel) and not inspect.isabstract(value):
-                found[value.kind] = value
-    return found
+    return {kind.kind: kind for kind in classes_in(__package__, TaskModel)}
 
 
 def save_model(path: Path, model: TaskModel, classes: Sequence[str], **facts: Any) -> None:

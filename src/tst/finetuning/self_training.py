@@ -29,7 +29,7 @@ from tst.config import Config
 from tst.errors import UserError
 from tst.files import atomic_path, read_json
 from tst.finetuning.model import TaskModel, load_model, save_model
-from tst.finetuning.transfer import draw_crops, split_frames, validation_score
+from tst.finetuning.transfer import split_frames, validation_score
 from tst.loop import OptimConfig, Precision, fit, make_fabric
 from tst.mapping.labels import FuseConfig, FusedLabels, fused_labels
 from tst.mapping.predictions import CopiesConfig, Model
@@ -38,7 +38,7 @@ from tst.modalities.crop import crop
 from tst.modalities.jitter import JitterConfig
 from tst.runs import Run
 from tst.space.space import Space
-from tst.tokenizers.views import FrameSource, ViewConfig
+from tst.tokenizers.views import FrameSource, ViewConfig, draw_crops
 
 Score = Literal["kappa", "information", "self_miou"]
 

@@ -20,7 +20,6 @@ from tst.finetuning.model import HeadShape, TaskModel, save_model
 from tst.finetuning.task import tasks
 from tst.licences import entry
 from tst.loop import OptimConfig, Precision, fit, make_fabric
-from tst.modalities.crop import random_boxes
 from tst.modalities.jitter import JitterConfig
 from tst.model.fourm import Encoder
 from tst.model.pretrained import Pretrained, initialise
@@ -32,7 +31,7 @@ from tst.runs import Run
 from tst.space.space import Space
 from tst.tokenizers.tokens import tokenizer_key
 from tst.tokenizers.train import load_tokenizer
-from tst.tokenizers.views import FrameSource, ViewConfig, centre_boxes
+from tst.tokenizers.views import FrameSource, ViewConfig, centre_crops, draw_crops
 
 
 class TransferConfig(Config):
@@ -209,25 +208,11 @@ def split_frames(space: Space, validation_share: float) -> tuple[Tensor, Tensor]
     return torch.from_numpy(train), torch.from_numpy(validation)
 
 
-Crops = tuple[Tensor, Tensor, Tensor]  # frames (B,), boxes (B, 4) as fractions of the frame, flips (B,)
-
-
-def draw_crops(source: FrameSource, frames: Tensor, count: int, views: ViewConfig, generator: torch.Generator) -> Crops:
-    """Random crops of `count` random ones of `frames`, for `FrameSource.crop`."""
-    chosen = frames[torch.randint(len(frames), (count,), generator=generator)]
-    extents = torch.from_numpy(source.extents_N2[chosen.numpy()]).float()
-    boxes = random_boxes(extents, scale=views.scale, ratio=views.ratio, generator=generator)
-    flip = torch.rand(count, generator=generator) < (0.5 if views.flip else 0.0)
-    return chosen, boxes / torch.cat([extents, extents], 1), flip
-
-
 def validation_score(model: TaskModel, source: FrameSource, frames: Tensor) -> dict[str, float]:
     """The task's scores on the centred squares of labelled frames, named `val_...`."""
     outputs, labels = [], []
     for part in frames.split(64):
-        extents = torch.from_numpy(source.extents_N2[part.numpy()]).float()
-        boxes = centre_boxes(extents) / torch.cat([extents, extents], 1)
-        where = (part, boxes, torch.zeros(len(part), dtype=torch.bool))
+        where = centre_crops(source, part)
         outputs.append(model({name: source.crop(name, *where, model.resolution) for name in model.inputs}))
         labels.append(source.crop(model.task.label, *where, model.resolution))
     return {f"val_{name}": value for name, value in model.task.score(outputs, labels, source.space).items()}

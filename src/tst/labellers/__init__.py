@@ -1,23 +1,15 @@
 """Labellers: trained models that add modalities to a Space; one file a kind, which registers itself."""
 
-import importlib
-import inspect
-import pkgutil
-
 from tst.errors import UserError
 from tst.labellers.base import Labeller, Request
+from tst.registry import classes_in
 
 
 def _registry() -> dict[str, type[Labeller]]:
     found: dict[str, type[Labeller]] = {}
-    for module_info in pkgutil.iter_modules(__path__):
-        module = importlib.import_module(f"{__name__}.{module_info.name}")
-        for value in vars(module).values():
-            if not inspect.isclass(value) or not issubclass(value, Labeller) or inspect.isabstract(value):
-                continue
-            if value.__module__ == module.__name__:
-                assert not found.keys() & set(value.kinds), f"two labellers are called {value.kinds}"
-                found |= dict.fromkeys(value.kinds, value)
+    for kind in classes_in(__name__, Labeller):
+        assert not found.keys() & set(kind.kinds), f"two labellers are called {kind.kinds}"
+        found |= dict.fromkeys(kind.kinds, kind)
     return found
 
 

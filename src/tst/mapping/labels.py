@@ -16,7 +16,6 @@ lie pixel by pixel on its RGB.
 """
 
 import contextlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,7 @@ from tst.mapping.score import score
 from tst.mapping.space_map import SpaceMap, build, fuse
 from tst.mapping.views import MapConfig, Views
 from tst.runs import Run
+from tst.space.cache import reserved_array
 from tst.space.space import IGNORE_INDEX, Space
 
 CHUNK = 64
@@ -215,10 +215,6 @@ def thresholds(counts_C256: np.ndarray, config: FuseConfig) -> np.ndarray:
 
 
 def _array(path: Path, shape: tuple[int, ...], fill: int) -> np.memmap:
-    """A new memory-mapped array whose space on the disk is reserved: a full disk must be an error here."""
-    array = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
-    with path.open("r+b") as file:
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    array = reserved_array(path, shape, np.dtype(np.uint8))
     array[:] = fill
     return array

@@ -136,6 +136,15 @@ def _open(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.memmap | No
     return array if isinstance(array, np.memmap) and array.shape == shape and array.dtype == dtype else None
 
 
+def reserved_array(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.memmap:
+    """A new memory-mapped .npy whose space on the disk is reserved: a full disk must be an error here, not a SIGBUS."""
+    array = np.lib.format.open_memmap(path, "w+", dtype, shape)
+    with path.open("r+b") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
+
+
 def _build(
     path: Path,
     shape: tuple[int, ...],
@@ -145,10 +154,7 @@ def _build(
     progress: bool,
 ) -> None:
     with atomic_path(path) as temporary:
-        array = np.lib.format.open_memmap(temporary, "w+", kind.dtype, shape)
-        with temporary.open("r+b") as file:  # a full disk must be an error here, not a SIGBUS at the first touch
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, temporary.stat().st_size)
+        array = reserved_array(temporary, shape, kind.dtype)
         stop = threading.Event()
 
         def write(number: int) -> None:

@@ -15,13 +15,12 @@ from tst.errors import UserError
 from tst.files import write_bytes
 from tst.loop import OptimConfig, Precision, fit, make_fabric
 from tst.modalities import MODALITIES, Modality
-from tst.modalities.crop import random_boxes
 from tst.modalities.semantic import IGNORE, ClassMask
 from tst.runs import Run, load_tensors, save_tensors
 from tst.sequences.train import tokenize_text
 from tst.space.space import Space
 from tst.tokenizers.tokenizer import Tokenizer, TokenizerModelConfig
-from tst.tokenizers.views import FrameSource, ViewConfig, centre_boxes
+from tst.tokenizers.views import FrameSource, ViewConfig, centre_crops, draw_crops
 
 
 class TokenizeConfig(Config):
@@ -117,7 +116,11 @@ def _train_one(
         def loss(model: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
             x = torch.cat(
                 [
-                    _random_crops(source, frames, modality, count, config.views, generator)
+                    source.crop(
+                        modality,
+                        *draw_crops(source, frames, count, config.views, generator),
+                        config.views.resolution,
+                    )
                     for source, frames, count in zip(sources, train, counts, strict=True)
                     if count
                 ]
@@ -198,28 +201,10 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     return tokenizer.eval()
 
 
-def _random_crops(
-    source: FrameSource,
-    frames: Tensor,
-    modality: str,
-    count: int,
-    views: ViewConfig,
-    generator: torch.Generator,
-) -> Tensor:
-    chosen = frames[torch.randint(len(frames), (count,), generator=generator)]
-    extents = torch.from_numpy(source.extents_N2[chosen.numpy()]).float()
-    boxes = random_boxes(extents, scale=views.scale, ratio=views.ratio, generator=generator)
-    flip = torch.rand(count, generator=generator) < (0.5 if views.flip else 0.0)
-    return source.crop(modality, chosen, boxes / torch.cat([extents, extents], 1), flip, views.resolution)
-
-
 def _measure(model: Tokenizer, source: FrameSource, frames: Tensor) -> tuple[dict[str, Any], np.ndarray]:
     """Quality on the centred square of the given frames, and a picture of inputs above reconstructions."""
     modality = MODALITIES[model.modality]
-    extents = torch.from_numpy(source.extents_N2[frames.numpy()]).float()
-    boxes = centre_boxes(extents) / torch.cat([extents, extents], 1)
-    still = torch.zeros(len(frames), dtype=torch.bool)
-    target = source.crop(model.modality, frames, boxes, still, model.resolution)
+    target = source.crop(model.modality, *centre_crops(source, frames), model.resolution)
     z, valid = modality.normalise(target)
     ids = torch.cat([model.encode(*pair) for pair in zip(z.split(32), valid.split(32), strict=True)])
     decoded = torch.cat([model.decode(part) for part in ids.split(32)])

@@ -146,3 +146,23 @@ class FrameSource:
         boxes = boxes_B4 * torch.cat([sizes, sizes], 1)
         kind = MODALITIES[modality]
         return crop(batch, boxes.to(self.device), flip_B.to(self.device), size // kind.cell, kind)
+
+
+Crops = tuple[Tensor, Tensor, Tensor]
+"""Frames (B,), boxes (B, 4) as fractions of the frame, flips (B,): what `FrameSource.crop` takes."""
+
+
+def draw_crops(source: FrameSource, frames: Tensor, count: int, views: ViewConfig, generator: torch.Generator) -> Crops:
+    """Random crops of `count` random ones of `frames`."""
+    chosen = frames[torch.randint(len(frames), (count,), generator=generator)]
+    extents = torch.from_numpy(source.extents_N2[chosen.numpy()]).float()
+    boxes = random_boxes(extents, scale=views.scale, ratio=views.ratio, generator=generator)
+    flip = torch.rand(count, generator=generator) < (0.5 if views.flip else 0.0)
+    return chosen, boxes / torch.cat([extents, extents], 1), flip
+
+
+def centre_crops(source: FrameSource, frames: Tensor) -> Crops:
+    """The largest centred square of each frame, as it is."""
+    extents = torch.from_numpy(source.extents_N2[frames.numpy()]).float()
+    boxes = centre_boxes(extents) / torch.cat([extents, extents], 1)
+    return frames, boxes, torch.zeros(len(frames), dtype=torch.bool)
