@@ -23,6 +23,7 @@ OPTIONS = {
     "view": ["--out", "--walk", "--frames", "--every"],
     "derive": ["--modalities"],
     "map": ["--out", "--model", "--cell", "--short-side", "--copies.flip", "--copies.scales"],
+    "fuse": ["--again", "--least-views", "--map.cell", "--map.short-side"],
     "label": ["--with", "--resolution", "--batch-size", "--memory", "--again", "--download", "--ray", "--workers"],
     "tokenize": ["--out", "--transfer", "--preset", "--steps", "--views.resolution", "--model.width", "--optim.lr"],
     "pretrain": [
@@ -49,7 +50,7 @@ OPTIONS = {
         "--head-channels",
     ],
     "selftrain": ["--model", "--labelled", "--out", "--rounds", "--steps", "--fuse.share", "--fuse.map.cell"],
-    "evaluate": ["--out", "--preset", "--scale", "--batch-size"],
+    "evaluate": ["--out", "--preset", "--scale", "--flip", "--batch-size"],
     "demo": ["--out", "--seed", "--rooms", "--transfer-houses", "--specialize.pretrain.steps"],
     "house make": [
         "--seed",

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "derive": ("_derive", "compute normals from depth and edges from RGB"),
     "map": ("_map", "fuse all views in 3D: a point cloud with classes, and where the map is weak"),
     "label": ("_label", "label every frame with trained models: features, edges, masks, boxes"),
+    "fuse": ("_fuse", "average labels in 3D over all frames that saw a place"),
     "tokenize": ("_tokenize", "train a tokenizer for each modality of a Space"),
     "pretrain": ("_pretrain", "pre-train the encoder on a Space"),
     "transfer": ("_transfer", "fine-tune on a labelled Space"),
@@ -333,6 +334,34 @@ def _label(arguments: list[str]) -> Callable[..., None]:
     return command
 
 
+def _fuse(arguments: list[str]) -> Callable[..., None]:
+    from tst.mapping.fused_modality import FuseModalityConfig, fuse_modality
+    from tst.space.space import Space
+
+    def command(
+        space: Space_,
+        modalities: Annotated[tuple[str, ...], tyro.conf.Positional],
+        again: bool = False,
+        config: Annotated[FuseModalityConfig, tyro.conf.arg(name="")] = FuseModalityConfig(),
+    ) -> None:
+        """Average what `tst label` wrote in 3D over all frames that saw a place: a modality of its own.
+
+        Frames without poses keep what they have, so that labelled photographs can be fused too (docs/mapping.md).
+
+        Args:
+            space: Folder of the Space.
+            modalities: Which, such as dinov2 ade20k.
+            again: Remove what was fused from other values or with other settings, and fuse anew.
+            config: Options of the map.
+        """
+        for name in modalities:
+            opened = Space.open(space)
+            made = fuse_modality(opened, name, config, again=again)
+            print(f"{space}: {made}, {len(opened)} frames")
+
+    return command
+
+
 def _tokenize(arguments: list[str]) -> Callable[..., None]:
     from tst.space.space import Space
     from tst.tokenizers.train import TokenizeConfig, tokenize
@@ -473,6 +502,7 @@ def _selftrain(arguments: list[str]) -> Callable[..., None]:
 
 def _evaluate(arguments: list[str]) -> Callable[..., None]:
     from tst.evaluation.evaluate import EvaluateConfig, evaluate, scores
+    from tst.mapping.predictions import CopiesConfig
     from tst.space.space import Space
 
     defaults = _preset_of(arguments)
@@ -495,7 +525,7 @@ def _evaluate(arguments: list[str]) -> Callable[..., None]:
         """
         opened = Space.open(space)
         if "semantic" not in opened.modalities():
-            _print_agreement(model, opened, out, config.scale)
+            _print_agreement(model, opened, out, CopiesConfig(flip=config.flip, scales=(config.scale,)))
             return
         result = scores(evaluate(model, opened, out, config=config))
         low, high = result["ci95"]
@@ -509,12 +539,12 @@ def _evaluate(arguments: list[str]) -> Callable[..., None]:
     return command
 
 
-def _print_agreement(model: Path, space: Any, out: Path | None, scale: float) -> None:
+def _print_agreement(model: Path, space: Any, out: Path | None, copies: Any) -> None:
     from tst.files import write_json
-    from tst.mapping.predictions import CopiesConfig, Model
+    from tst.mapping.predictions import Model
     from tst.mapping.score import agreement_score
 
-    found = agreement_score(space, Model(model, space, CopiesConfig(flip=False, scales=(scale,))))
+    found = agreement_score(space, Model(model, space, copies))
     if out is not None:
         write_json(out / "scores.json", found)
     print(f"{space.path}: has no labels. Agreement of the model's views of one place, over {found['cells']} places:")

@@ -61,6 +61,16 @@ def test_labels_of_many_views_are_better_than_those_of_one(
     np.testing.assert_array_equal(again.labels, found.labels)
 
 
+def test_the_control_keeps_what_each_frame_says(room: Space, truth: Callable[..., Given], tmp_path: Path) -> None:
+    single = noisy(truth(poses(), size=(96, 72)))
+    found = fused_labels(room, single, tmp_path / "single", CONFIG.replace(single=True))
+    fused = fused_labels(room, single, tmp_path / "fused", CONFIG)
+    sure = found.labels != 255
+    np.testing.assert_array_equal(found.labels[sure], single.array.argmax(1)[sure])
+    np.testing.assert_array_equal(sure, fused.labels != 255)  # the same pixels, so that only the values differ
+    assert right(fused.labels) > right(found.labels) + 0.1 and found.summary["score"] == fused.summary["score"]
+
+
 def test_an_interrupted_fusion_ends_as_one_that_was_not(
     room: Space, truth: Callable[..., Given], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

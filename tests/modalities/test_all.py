@@ -11,8 +11,8 @@ from tst.modalities import MODALITIES, Modality
 from tst.modalities.features import FeatureMap
 
 pytestmark = pytest.mark.parametrize("name", MODALITIES)
-MASKS = ("semantic", "ade20k", "coco_masks")
-FEATURES = ("dinov2", "clip", "imagebind")
+MASKS = ("semantic", "ade20k", "fused_ade20k", "coco_masks")
+FEATURES = ("dinov2", "fused_dinov2", "clip", "imagebind")
 EDGES = ("edges", "hed", "sam_edges")
 UNKNOWN = dict.fromkeys(("depth", "normals", "instance", "confidence", *FEATURES), 0) | dict.fromkeys(MASKS, 255)
 WIDTH = 12

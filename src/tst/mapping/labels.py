@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from pydantic import Field, PositiveInt
 
 from tst.config import Config
@@ -32,7 +33,7 @@ from tst.mapping.look_up import look_up
 from tst.mapping.predictions import Probabilities, check_classes
 from tst.mapping.score import score
 from tst.mapping.space_map import SpaceMap, build, fuse
-from tst.mapping.views import MapConfig, Views
+from tst.mapping.views import MapConfig, View, Views
 from tst.runs import Run
 from tst.space.cache import reserved_array
 from tst.space.space import IGNORE_INDEX, Space
@@ -55,6 +56,8 @@ class FuseConfig(Config):
     """Fused probability from which all are kept, whatever the share."""
     least_views: PositiveInt = 3
     """Frames that must have seen a place."""
+    single: bool = False
+    """Control: where a frame is on the map, it keeps its own prediction instead of what the map says."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +132,7 @@ def fused_labels(
 
             sums = fuse(space_map, probabilities, sums, start, save)
             save(sums, len(views))
-            run.finish(_write(out, space_map, sums, probabilities.classes, config))
+            run.finish(_write(out, space_map, sums, probabilities, config))
     return FusedLabels.open(out)
 
 
@@ -141,9 +144,11 @@ def _resumed(run: Run) -> tuple[Averages, int] | None:
     return Averages(**{name: tensor.numpy() for name, tensor in tensors.items()}), state["view"]
 
 
-def _write(out: Path, space_map: SpaceMap, sums: Averages, classes: list[str], config: FuseConfig) -> dict[str, Any]:
+def _write(
+    out: Path, space_map: SpaceMap, sums: Averages, probabilities: Probabilities, config: FuseConfig
+) -> dict[str, Any]:
     """Write the arrays; returns the summary."""
-    views = space_map.views
+    views, classes = space_map.views, probabilities.classes
     extents = np.zeros((len(views.space), 2), np.int32)
     extents[views.frames] = views.extents
     shape = (len(extents), *extents.max(0).tolist())
@@ -159,8 +164,9 @@ def _write(out: Path, space_map: SpaceMap, sums: Averages, classes: list[str], c
             at = view.frame, slice(height), slice(width)
             known = view.known_HW.ravel()
             found = look_up(space_map.cells, sums, view.points_HW3.reshape(-1, 3), known)
-            fused = found.values_PC.argmax(1)
-            sure = np.rint(255 * found.values_PC.max(1)).clip(0, 255).astype(np.uint8)
+            values_PC = _own(probabilities, view) if config.single else found.values_PC
+            fused = values_PC.argmax(1)
+            sure = np.rint(255 * values_PC.max(1)).clip(0, 255).astype(np.uint8)
             seen = found.views_P >= config.least_views
             counts += np.bincount(fused[seen] * 256 + sure[seen], minlength=counts.size).reshape(counts.shape)
             labels[at] = np.where(seen, fused, IGNORE_INDEX).reshape(height, width)
@@ -194,6 +200,13 @@ def _write(out: Path, space_map: SpaceMap, sums: Averages, classes: list[str], c
         "shares": dict(zip(classes, (kept / max(kept.sum(), 1)).round(5).tolist(), strict=True)),
         "score": score(sums.votes_VC),
     }
+
+
+def _own(probabilities: Probabilities, view: View) -> np.ndarray:
+    """What the frame by itself says of each of its pixels, (H * W, C) float32."""
+    values_Chw = torch.from_numpy(probabilities([view.frame])[0])
+    full = F.interpolate(values_Chw[None], view.known_HW.shape, mode="bilinear", align_corners=False)[0]
+    return full.flatten(1).T.numpy()
 
 
 def thresholds(counts_C256: np.ndarray, config: FuseConfig) -> np.ndarray:

@@ -34,6 +34,7 @@ class Modality(ABC):
             128 / cell values a side, and the frame cache keeps as few as that needs.
         dtype: of the stored values.
         sources: the modalities this one is derived from; () = captured.
+        fuses: the modality whose views this one averages in 3D (`tst fuse`); "" for all others.
         unknown: stored value of what is not known, and of what lies beyond a frame; 0 where everything is known.
         is_label: what people annotated (class or instance indices): never an input or a target of pre-training.
         interpolation: how a crop is resampled. Nearest where averaging two values would invent a third.
@@ -50,6 +51,7 @@ class Modality(ABC):
     unknown: ClassVar[int] = 0
     dtype: ClassVar[np.dtype] = np.dtype(np.uint8)
     sources: ClassVar[tuple[str, ...]] = ()
+    fuses: ClassVar[str] = ""
     is_label: ClassVar[bool] = False
     interpolation: ClassVar[Literal["bilinear", "nearest"]] = "nearest"
     extension: ClassVar[str] = ".png"
