@@ -18,17 +18,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from scipy.spatial.transform import Rotation
 
 from tst.evaluation.bootstrap import BLOCK, difference_interval, frame_blocks, miou_interval
-from tst.evaluation.metrics import FrameConfusions, summarise
-from tst.mapping.averages import Averages
-from tst.mapping.look_up import cast, look_up
+from tst.evaluation.metrics import summarise
+from tst.mapping.look_up import look_up
+from tst.mapping.oracle import read_map
 from tst.mapping.predictions import CopiesConfig, Given, Model, Probabilities
 from tst.mapping.score import score
-from tst.mapping.space_map import BATCH, SpaceMap, build, fuse
+from tst.mapping.space_map import BATCH, build, fuse
 from tst.mapping.views import MapConfig, Views
 from tst.progress import track
 from tst.space.space import Space
@@ -101,49 +99,13 @@ class Remembered:
         return [self.frames[frame].astype(np.float32) for frame in frames]
 
 
-def measured(
-    space_map: SpaceMap | None, sums: Averages | None, own: Remembered, labelled: Space, *, depth: bool = True
-) -> tuple[FrameConfusions, float]:
-    """Confusions on the labelled walk, of the model alone or of what the map says where it says anything; and the share
-    of pixels where it does."""
-    views = Views(labelled, space_map.views.config if space_map else MapConfig())
-    rows = labelled.frames()
-    hits = []
-
-    def masks():
-        for number, view in views.each("reading the map" if space_map else "measuring the model"):
-            walk, row = rows[view.frame]
-            truth = walk.read("semantic", row)
-            size = view.known_HW.shape
-            values = torch.from_numpy(own([view.frame])[0])[None]
-            if space_map and sums:
-                if depth:
-                    moved = views.origin - space_map.views.origin
-                    points, known = (view.points_HW3 + moved.astype(np.float32)).reshape(-1, 3), view.known_HW.ravel()
-                else:
-                    camera = walk.camera(row).resized(size[1], size[0])
-                    origin, pose = space_map.views.origin, views.poses[number]
-                    far = space_map.views.config.far + 4
-                    points, known = cast(space_map.cells, sums.views_V, camera, pose, origin, near=0.2, far=far)
-                found = look_up(space_map.cells, sums, points, known)
-                hit = found.views_P > 0
-                hits.append(hit.mean())
-                values = F.interpolate(values, size, mode="bilinear")[0].flatten(1).T.numpy()
-                values = torch.from_numpy(np.where(hit[:, None], found.values_PC, values)).T.reshape(1, -1, *size)
-            full = F.interpolate(values, truth.shape, mode="bilinear")[0].argmax(0).numpy()
-            yield f"{walk.name}/{walk.ids[row]}", walk.frames["part"][row].as_py(), full, truth
-
-    result = FrameConfusions.from_masks(masks(), own.classes, labelled.ignore_index)
-    return result, float(np.mean(hits)) if hits else 0.0
-
-
 def gain(options: argparse.Namespace) -> None:
     space, labelled = Space.open(options.space), Space.open(options.evaluate)
     copies = CopiesConfig(flip=not options.plain, scales=(1.0,) if options.plain else tuple(options.scales))
     config = MapConfig(cell=options.cell, short_side=options.short_side)
     mapped = Remembered(Model(options.model, space, copies), space)
     own = Remembered(Model(options.model, labelled, CopiesConfig(flip=False, scales=(1.0,))), labelled)
-    alone, _ = measured(None, None, own, labelled)
+    alone, _ = read_map(None, own, labelled)
     blocks = frame_blocks(alone.ids, alone.parts, BLOCK)
     whole = summarise(alone.matrices)
     low, high = miou_interval(alone.matrices, blocks=blocks)
@@ -152,7 +114,7 @@ def gain(options: argparse.Namespace) -> None:
     def row(name: str, views: Views, depth: bool = True) -> None:
         space_map = build(views)
         sums = fuse(space_map, mapped)
-        result, hit = measured(space_map, sums, own, labelled, depth=depth)
+        result, hit = read_map((space_map, sums), own, labelled, depth=depth)
         found = summarise(result.matrices)
         low, high = difference_interval(result.matrices, alone.matrices, blocks=blocks)
         kappa = score(sums.votes_VC)["kappa"]

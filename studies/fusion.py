@@ -1,0 +1,155 @@
+"""What fusing views is worth: the table of self-training, with its controls. python studies/fusion.py RUN [options]
+
+RUN is a folder of `tst specialize` that has fine-tuned the rows; its Spaces are those it was run with. For the first
+row, and for each of its seeds: itself; trained further on its own single views; on its fused labels, round by round;
+and what its fused map says with depth and pose (an oracle). For the other rows: themselves, and trained further if
+`--selftrain` names them. Differences are to the first row, paired on the same frames of the evaluation Space, whose
+labels only measure. Stopped, the same command goes on.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from tst.evaluation.comparison import Comparison, Difference, compare
+from tst.evaluation.evaluate import evaluate
+from tst.evaluation.metrics import FrameConfusions
+from tst.files import read_json
+from tst.finetuning.self_training import SelfTrainConfig, self_train
+from tst.mapping.oracle import read_map
+from tst.mapping.predictions import CopiesConfig, Model
+from tst.mapping.space_map import build, fuse
+from tst.mapping.views import Views
+from tst.presets import SpecializeConfig
+from tst.space.space import Space
+from tst.specialization import folder_of
+
+
+class Study:
+    """A run of `tst specialize`, its Spaces, and the evaluations of its models.
+
+    Args:
+        run: its folder.
+        seeds: at most so many of each row.
+    """
+
+    def __init__(self, run: Path, seeds: int) -> None:
+        self.run, self.seeds = run, seeds
+        config = read_json(run / "config.json")
+        self.space, self.transfer, self.labelled = (
+            Space.open(config["inputs"][name]) for name in ("space", "transfer", "evaluate")
+        )
+        self.settings = SpecializeConfig.model_validate(config["config"])
+
+    def models(self, row: str) -> list[Path]:
+        """Fine-tuned models of a row, by seed."""
+        found = sorted((self.run / "transfer" / folder_of(row)).glob("seed-*"))
+        finished = [path for path in found if (path / "done.json").exists()][: self.seeds]
+        if not finished:
+            raise SystemExit(f"{self.run}: has no finished model of {row}. Run `tst specialize` with it first.")
+        return finished
+
+    def measured(self, model: Path) -> FrameConfusions:
+        """Confusions of a model on the evaluation Space, kept in its folder."""
+        folder = model / "evaluate-study"
+        if not (folder / "scores.json").exists():
+            evaluate(model, self.labelled, folder, config=self.settings.predict)
+        return FrameConfusions.load(folder / "confusions.npz")
+
+    def trained(self, row: str, config: SelfTrainConfig, into: str) -> list[Path]:
+        """Run folders of self-training of a row, by seed."""
+        return [
+            self_train(
+                model,
+                self.space,
+                self.transfer,
+                self.run / into / folder_of(row) / model.name,
+                config=config.replace(seed=int(model.name.removeprefix("seed-"))),
+            )
+            for model in self.models(row)
+        ]
+
+    def map(self, model: Path) -> FrameConfusions:
+        """What the map of a model's predictions says on the evaluation Space."""
+        file = model / "evaluate-study" / "map.npz"
+        if not file.exists():
+            copies = self.settings.selftraining.copies
+            views = Views(self.space, self.settings.selftraining.fuse.map)
+            space_map = build(views)
+            sums = fuse(space_map, Model(model, self.space, copies))
+            own = Model(model, self.labelled, CopiesConfig(flip=False, scales=(1.0,)))
+            read_map((space_map, sums), own, self.labelled)[0].save(file)
+        return FrameConfusions.load(file)
+
+
+def rounds_of(folders: list[Path], least: int) -> Iterator[list[Path]]:
+    """Models after each round that at least `least` seeds came to."""
+    number = 1
+    while len(found := [path for folder in folders if (path := folder / f"round-{number}/model").exists()]) >= least:
+        yield found
+        number += 1
+
+
+def results(study: Study, rows: list[str], options: argparse.Namespace) -> dict[str, list[FrameConfusions]]:
+    """Confusions of each line of the table, by seed."""
+    first, settings = rows[0], study.settings.selftraining
+    found: dict[str, list[FrameConfusions]] = {}
+
+    def add(name: str, models: list[Path]) -> None:
+        found[name] = [study.measured(model) for model in models]
+        scores = ", ".join(f"{value.miou:.1f}" for value in compare({name: found[name]}, space="").rows)
+        print(f"{name}: {scores}", flush=True)
+
+    add(first, study.models(first))
+    if not options.no_map:
+        found["its map, read with depth and pose"] = [study.map(model) for model in study.models(first)]
+    if options.single_rounds:
+        single = settings.replace(rounds=options.single_rounds, fuse={"single": True})
+        for number, models in enumerate(rounds_of(study.trained(first, single, "single-view"), study.seeds), 1):
+            add(f"{first} + single views, round {number}", models)
+    fused = study.trained(first, settings, "selftrain")
+    for number, models in enumerate(rounds_of(fused, len(fused)), 1):
+        add(f"{first} + fused views, round {number}", models)
+    add(f"{first} + fused views, as chosen without labels", fused)
+    for row in rows[1:]:
+        add(row, study.models(row))
+        if row in options.selftrain:
+            add(f"{row} + fused views, as chosen without labels", study.trained(row, settings, "selftrain"))
+    return found
+
+
+def table(comparison: Comparison) -> str:
+    """Markdown: each line with its difference to the first."""
+    first = comparison.rows[0]
+    lines = ["| | seeds | mIoU | times the first | difference (frames; blocks; seeds) |", "|---|---|---|---|---|"]
+    for row in comparison.rows:
+        spread = f" ± {row.seed_sd:.1f}" if row.seed_sd is not None else ""
+        told = "" if row is first else _told(comparison.difference(row.name, first.name))
+        lines.append(
+            f"| {row.name} | {len(row.seeds)} | {row.miou:.1f}{spread} | {row.miou / first.miou:.2f} | {told} |"
+        )
+    return "\n".join(lines)
+
+
+def _told(found: Difference) -> str:
+    intervals = [found.ci95, found.ci95_blocks, *([found.ci95_seeds] if found.ci95_seeds else [])]
+    return f"{found.difference:+.1f} ({'; '.join(f'{low:.1f} to {high:.1f}' for low, high in intervals)})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--rows", nargs="+", default=["dinov2-s fine-tuned"], help="as in its report")
+    parser.add_argument("--selftrain", nargs="*", default=[], help="further rows that are trained on fused views")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--single-rounds", type=int, default=1, help="of the control; 0 for none")
+    parser.add_argument("--no-map", action="store_true", help="without the oracle")
+    options = parser.parse_args()
+    study = Study(options.run, options.seeds)
+    comparison = compare(results(study, options.rows, options), space=study.labelled.name)
+    print(table(comparison))
+    comparison.save(options.run / "fusion.json")
+
+
+if __name__ == "__main__":
+    main()
