@@ -1,5 +1,10 @@
 """Fixtures for all tests: tiny captures (captures.py) and Spaces read from them."""
 
+import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # a core each; torch reads it when it is imported
+    os.environ["OMP_NUM_THREADS"] = "1"
+
 from collections.abc import Callable
 from pathlib import Path
 

@@ -7,10 +7,19 @@ import pytest
 from test_specialization import CONFIG
 from tst.demo import TRANSFER_SEED, DemoConfig, demo
 from tst.errors import UserError
+from tst.houses.make import MakeConfig
 from tst.presets import preset
 from tst.space import Space
 
-SMALL = DemoConfig(
+
+class SmallConfig(DemoConfig):
+    def spaces(self) -> dict[str, MakeConfig]:
+        """The demo's, with little rooms in little light."""
+        small = {"rays": 1, "house": {"rooms": 1, "area": 20.0}}
+        return {name: item.replace(**small) for name, item in super().spaces().items()}
+
+
+SMALL = SmallConfig(
     rooms=1,
     frames=6,
     evaluation_frames=4,

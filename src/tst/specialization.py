@@ -109,109 +109,12 @@ class Contender:
     @property
     def folder(self) -> str:
         """Its name in the file system."""
-        return _folder(self.row)
+        return folder_of(self.row)
 
 
-def _folder(row: str) -> str:
+def folder_of(row: str) -> str:
+    """A row's name in the file system."""
     return re.sub(r"[^\w.]+", "-", row)
-
-
-def _stages(run: Run, spaces: Mapping[str, Space], config: SpecializeConfig, precision: Precision) -> Comparison:
-    out, space, labelled = run.path, spaces["space"], spaces["transfer"]
-    assert labelled.classes
-    # First, since it takes seconds, and a path that is wrong should not be found out after hours.
-    shelf = {
-        f"{name} off the shelf": take_off_the_shelf(
-            Path(path), labelled.classes, out / "off-the-shelf" / name, name=name, mapping=config.class_mapping
-        )
-        for name, path in named(config.off_the_shelf)
-    }
-    if absent := sorted(set(config.pseudo_labels) - set(space.modalities())):
-        raise UserError(f"{space.path}: has no {', '.join(absent)}. Run `tst label` for it, or change --pseudo-labels.")
-    generalists = _generalists(config)
-    for contender in generalists:
-        _check_readable(contender)
-    plans = _pretrainings(config)
-    going_on = _selftrained(config, generalists, plans)
-    tokenizers = {
-        resolution: tokenize(
-            space,
-            out / ("tokenizers" if resolution == config.tokenize.views.resolution else f"tokenizers-{resolution}"),
-            transfer=labelled,
-            transfer_modalities=config.pretrain.transfer_modalities,
-            config=config.tokenize.replace(
-                modalities=(*config.tokenize.modalities, *config.pseudo_labels), views={"resolution": resolution}
-            ),
-            precision=precision,
-        )
-        for resolution in dict.fromkeys([config.tokenize.views.resolution, *(plan.resolution for plan in plans)])
-    }
-    encoders: dict[str, Path] = {}
-    for plan in plans:
-        chosen = (*config.tokenize.modalities, *plan.pseudo_labels)
-        encoders[plan.row] = pretrain(
-            space,
-            {name: folder for name, folder in tokenizers[plan.resolution].items() if name in chosen},
-            out / "pretrain" / _folder(plan.row),
-            transfer=labelled,
-            config=plan.config,
-            precision=precision,
-        )
-    shared = {
-        name: folder
-        for name, folder in tokenizers[config.tokenize.views.resolution].items()
-        if name in labelled.modalities() and name in config.tokenize.modalities and name != "rgb"
-    }
-    untrained = [
-        Contender(row, config.finetune, {"tokenizers": shared} if row == "multimodal scratch" else {})
-        for row in config.rows
-        if row not in encoders
-    ]
-    trained = [
-        Contender(plan.row, _as_baseline(config), {"backbone": encoders[plan.row]})
-        if plan.config.init
-        else Contender(plan.row, config.finetune, {"encoder": encoders[plan.row]})
-        for plan in plans
-    ]
-    # The report is about the last row: ours that were pre-trained come after all that they are measured against.
-    contenders = [*untrained, *generalists, *trained]
-    rates = {
-        contender.row: _learning_rate(contender, labelled, out / "trials", config, precision)
-        for contender in contenders
-    }
-    models: dict[str, list[Path]] = {
-        row: []
-        for contender in contenders
-        for row in (contender.row, *([contender.row + SELFTRAINED] if contender.row in going_on else []))
-    }
-    # Seed by seed, so that a first complete comparison stands early.
-    for seed in range(config.seeds):
-        for contender in contenders:
-            folder = transfer(
-                labelled,
-                out / "transfer" / contender.folder / f"seed-{seed}",
-                **contender.start,
-                config=contender.config.replace(seed=seed, optim={"lr": rates[contender.row].chosen}),
-                precision=precision,
-            )
-            models[contender.row].append(folder)
-            if contender.row in going_on:
-                row = contender.row + SELFTRAINED
-                settings = config.selftraining.replace(seed=seed)
-                there = out / "selftrain" / contender.folder / f"seed-{seed}"
-                models[row].append(self_train(folder, space, labelled, there, config=settings, precision=precision))
-    first = [contender.row for contender in untrained]
-    first += [row for row in models if row.removesuffix(SELFTRAINED) in first and row not in first]
-    order = [*first, *shelf, *(row for row in models if row not in first)]
-    models |= {row: [folder] for row, folder in shelf.items()}
-    measured = spaces["evaluate"]
-    frames = fingerprint(measured, measured.modalities())  # once: it looks at every file
-    evaluations = {
-        row: [_evaluated(folder, measured, frames, config.predict, precision) for folder in models[row]]
-        for row in order
-    }
-    shown = {n: path for n, path in tokenizers[config.tokenize.views.resolution].items() if n not in SEQUENCES}
-    return _report(out, spaces, config, shown, encoders, models, evaluations, rates, precision)
 
 
 @dataclass(frozen=True)
@@ -226,6 +129,171 @@ class Pretraining:
     def resolution(self) -> int:
         """Of its views, and so of its tokenizers."""
         return self.config.views.resolution
+
+
+@dataclass(frozen=True)
+class Rate:
+    """The learning rate of a row, and what each one that was tried scored on the transfer set's validation split."""
+
+    chosen: float
+    tried: Mapping[float, float | None] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        tried = ", ".join(f"{lr:g}: {'diverged' if s is None else f'{s:.1f}'}" for lr, s in self.tried.items())
+        return f"{self.chosen:g}" + (f" (validation after a short trial: {tried})" if tried else "")
+
+
+def _stages(run: Run, spaces: Mapping[str, Space], config: SpecializeConfig, precision: Precision) -> Comparison:
+    out, space, labelled = run.path, spaces["space"], spaces["transfer"]
+    # First what takes seconds: a path that is wrong should not be found out after hours.
+    shelf = _off_the_shelf(labelled, out / "off-the-shelf", config)
+    if absent := sorted(set(config.pseudo_labels) - set(space.modalities())):
+        raise UserError(f"{space.path}: has no {', '.join(absent)}. Run `tst label` for it, or change --pseudo-labels.")
+    generalists = _generalists(config)
+    for contender in generalists:
+        _check_readable(contender)
+    plans = _pretrainings(config)
+    going_on = _selftrained(config, generalists, plans)
+    tokenizers = _tokenizers(space, labelled, plans, out, config, precision)
+    encoders = _encoders(space, labelled, plans, tokenizers, out / "pretrain", config, precision)
+    ours = tokenizers[config.tokenize.views.resolution]
+    untrained = _untrained(labelled, ours, encoders, config)
+    # The report is about the last row: ours that were pre-trained come after all that they are measured against.
+    contenders = [*untrained, *generalists, *_trained(plans, encoders, config)]
+    rates = {
+        contender.row: _learning_rate(contender, labelled, out / "trials", config, precision)
+        for contender in contenders
+    }
+    models = _models(space, labelled, contenders, going_on, rates, out, config, precision)
+    first = [contender.row for contender in untrained]
+    first += [row for row in models if row.removesuffix(SELFTRAINED) in first and row not in first]
+    order = [*first, *shelf, *(row for row in models if row not in first)]
+    models |= {row: [folder] for row, folder in shelf.items()}
+    evaluations = _evaluations(spaces["evaluate"], {row: models[row] for row in order}, config.predict, precision)
+    shown = {name: folder for name, folder in ours.items() if name not in SEQUENCES}
+    return _report(out, spaces, config, shown, encoders, models, evaluations, rates, precision)
+
+
+def _off_the_shelf(labelled: Space, out: Path, config: SpecializeConfig) -> dict[str, Path]:
+    """Run folders by row of the models that are used as they are."""
+    assert labelled.classes
+    return {
+        f"{name} off the shelf": take_off_the_shelf(
+            Path(path), labelled.classes, out / name, name=name, mapping=config.class_mapping
+        )
+        for name, path in named(config.off_the_shelf)
+    }
+
+
+def _tokenizers(
+    space: Space,
+    labelled: Space,
+    plans: Sequence[Pretraining],
+    out: Path,
+    config: SpecializeConfig,
+    precision: Precision,
+) -> dict[int, dict[str, Path]]:
+    """Run folders by resolution and modality: at the resolution asked for, and at those of the pre-trainings."""
+    usual = config.tokenize.views.resolution
+    return {
+        resolution: tokenize(
+            space,
+            out / ("tokenizers" if resolution == usual else f"tokenizers-{resolution}"),
+            transfer=labelled,
+            # Also the labels of the transfer set: its tokens are learnt from too.
+            transfer_modalities=(*config.pretrain.transfer_modalities, *config.pseudo_labels),
+            config=config.tokenize.replace(
+                modalities=(*config.tokenize.modalities, *config.pseudo_labels), views={"resolution": resolution}
+            ),
+            precision=precision,
+        )
+        for resolution in dict.fromkeys([usual, *(plan.resolution for plan in plans)])
+    }
+
+
+def _encoders(
+    space: Space,
+    labelled: Space,
+    plans: Sequence[Pretraining],
+    tokenizers: Mapping[int, Mapping[str, Path]],
+    out: Path,
+    config: SpecializeConfig,
+    precision: Precision,
+) -> dict[str, Path]:
+    """Run folders by row of the pre-trainings."""
+    found = {}
+    for plan in plans:
+        chosen = (*config.tokenize.modalities, *plan.pseudo_labels)
+        found[plan.row] = pretrain(
+            space,
+            {name: folder for name, folder in tokenizers[plan.resolution].items() if name in chosen},
+            out / folder_of(plan.row),
+            transfer=labelled,
+            config=plan.config,
+            precision=precision,
+        )
+    return found
+
+
+def _untrained(
+    labelled: Space, tokenizers: Mapping[str, Path], encoders: Mapping[str, Path], config: SpecializeConfig
+) -> list[Contender]:
+    """Rows that start from random weights."""
+    shared = {
+        name: folder
+        for name, folder in tokenizers.items()
+        if name in labelled.modalities() and name in config.tokenize.modalities and name != "rgb"
+    }
+    return [
+        Contender(row, config.finetune, {"tokenizers": shared} if row == "multimodal scratch" else {})
+        for row in config.rows
+        if row not in encoders
+    ]
+
+
+def _trained(plans: Sequence[Pretraining], encoders: Mapping[str, Path], config: SpecializeConfig) -> list[Contender]:
+    """Rows that start from a pre-training; those that were adapted are fine-tuned as what they were adapted from."""
+    return [
+        Contender(plan.row, _as_baseline(config), {"backbone": encoders[plan.row]})
+        if plan.config.init
+        else Contender(plan.row, config.finetune, {"encoder": encoders[plan.row]})
+        for plan in plans
+    ]
+
+
+def _models(
+    space: Space,
+    labelled: Space,
+    contenders: Sequence[Contender],
+    going_on: Sequence[str],
+    rates: Mapping[str, Rate],
+    out: Path,
+    config: SpecializeConfig,
+    precision: Precision,
+) -> dict[str, list[Path]]:
+    """Run folders by row, one for each seed; after a row in `going_on`, the row of its self-training."""
+    found: dict[str, list[Path]] = {
+        row: []
+        for contender in contenders
+        for row in (contender.row, *([contender.row + SELFTRAINED] if contender.row in going_on else []))
+    }
+    # Seed by seed, so that a first complete comparison stands early.
+    for seed in range(config.seeds):
+        for contender in contenders:
+            folder = transfer(
+                labelled,
+                out / "transfer" / contender.folder / f"seed-{seed}",
+                **contender.start,
+                config=contender.config.replace(seed=seed, optim={"lr": rates[contender.row].chosen}),
+                precision=precision,
+            )
+            found[contender.row].append(folder)
+            if contender.row in going_on:
+                settings = config.selftraining.replace(seed=seed)
+                there = out / "selftrain" / contender.folder / f"seed-{seed}"
+                trained = self_train(folder, space, labelled, there, config=settings, precision=precision)
+                found[contender.row + SELFTRAINED].append(trained)
+    return found
 
 
 def _pretrainings(config: SpecializeConfig) -> list[Pretraining]:
@@ -295,18 +363,6 @@ def _check_readable(contender: Contender) -> None:
         locate(str(path), download=False)
 
 
-@dataclass(frozen=True)
-class Rate:
-    """The learning rate of a row, and what each one that was tried scored on the transfer set's validation split."""
-
-    chosen: float
-    tried: Mapping[float, float | None] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        tried = ", ".join(f"{lr:g}: {'diverged' if s is None else f'{s:.1f}'}" for lr, s in self.tried.items())
-        return f"{self.chosen:g}" + (f" (validation after a short trial: {tried})" if tried else "")
-
-
 def _learning_rate(
     contender: Contender, labelled: Space, out: Path, config: SpecializeConfig, precision: Precision
 ) -> Rate:
@@ -335,13 +391,20 @@ def _learning_rate(
     return Rate(max(known, key=lambda lr: known[lr]), tried)
 
 
-def _evaluated(folder: Path, space: Space, frames: str, config: EvaluateConfig, precision: Precision) -> Path:
-    """Folder with the evaluation of one model, once for the same settings, model and `frames` (a fingerprint)."""
-    key = digest(config.model_dump(mode="json"), read_json(folder / "done.json"), frames)
-    path = folder / f"evaluate-{key}"
-    if not (path / "scores.json").exists():
-        evaluate(folder, space, path, config=config, precision=precision)
-    return path
+def _evaluations(
+    space: Space, models: Mapping[str, list[Path]], config: EvaluateConfig, precision: Precision
+) -> dict[str, list[Path]]:
+    """Folders by row with the evaluation of each model, made once for the same settings, model and frames."""
+    frames = fingerprint(space, space.modalities())  # once: it looks at every file
+
+    def evaluated(folder: Path) -> Path:
+        key = digest(config.model_dump(mode="json"), read_json(folder / "done.json"), frames)
+        path = folder / f"evaluate-{key}"
+        if not (path / "scores.json").exists():
+            evaluate(folder, space, path, config=config, precision=precision)
+        return path
+
+    return {row: [evaluated(folder) for folder in folders] for row, folders in models.items()}
 
 
 def _report(

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 import tst.readers
@@ -27,6 +28,7 @@ from tst.pretraining.batches import model_table
 from tst.space import Space
 
 
+@settings(deadline=None)
 @given(length=st.integers(32, 400), window=st.sampled_from([16, 32]))
 def test_windows_cover_the_length_with_as_few_as_can_be(length: int, window: int) -> None:
     starts = window_starts(length, window)
@@ -138,6 +140,29 @@ def write_model(folder: Path, space: Space) -> Path:
     model = EncoderModel(tasks()["segmentation"], 32, Encoder("nano", model_table({}, 32)), shape)
     save_model(folder / "model.safetensors", model, space.classes)
     return folder
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0])
+def test_flipping_a_mirrored_image_gives_the_mirrored_prediction(
+    scale: float, labelled_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = labelled_folder(frames=3)
+    straight = tst.readers.read("labelled", folder, tmp_path / "straight")
+    for path in (folder / "images").iterdir():
+        with Image.open(path) as image:
+            ImageOps.mirror(image).save(path)
+    mirrored = tst.readers.read("labelled", folder, tmp_path / "mirrored")
+    plain = Predictor(write_model(tmp_path / "model", straight), EvaluateConfig(scale=scale), "32-true")
+    both = plain.covering(EvaluateConfig(scale=scale, flip=True))
+    frames = torch.arange(3)
+
+    def predicted(predictor: Predictor, space: Space) -> Tensor:
+        return predictor.logits(predictor.sources(space), frames)
+
+    one, other = predicted(plain, straight), predicted(plain, mirrored).flip(-1)
+    assert not torch.allclose(one, other)
+    torch.testing.assert_close(predicted(both, straight), (one + other) / 2)
+    assert torch.equal(predicted(both, mirrored).flip(-1), predicted(both, straight))
 
 
 @pytest.mark.parametrize("size", [(64, 64), (48, 32), (36, 60)])

@@ -1,5 +1,6 @@
 """Pre-training with captions and boxes: end to end, resumed, and what is refused."""
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from tst.space import Space
 from tst.tokenizers.tokenizer import Tokenizer
 from tst.tokenizers.train import save_tokenizer
 
+MODULE = importlib.import_module("tst.pretraining.pretrain")
 STEPS = CONFIG.replace(steps=6, num_input=4, num_target=6)
 
 
@@ -79,6 +81,7 @@ def test_the_transfer_set_has_no_sequences(told: Told, tmp_path: Path, monkeypat
         return seen[-1]
 
     monkeypatch.setattr(BatchMaker, "draw", spy)
+    monkeypatch.setattr(MODULE, "measure_telling", lambda *arguments: {})
     run(told, tmp_path / "run", steps=2)
     for batch in seen:
         assert batch.available_BM[:, -2:].tolist() == [[True, True]] * 2 + [[False, False]] * 2
@@ -87,6 +90,7 @@ def test_the_transfer_set_has_no_sequences(told: Told, tmp_path: Path, monkeypat
 
 
 def test_a_killed_run_resumes_to_the_same_weights(told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MODULE, "measure_telling", lambda *arguments: {})  # takes longest, after the last step
     whole = run(told, tmp_path / "whole")
     draw, calls = BatchMaker.draw, []
 

@@ -11,9 +11,10 @@ from PIL import Image
 from rich.console import Console
 
 from tst.errors import UserError
+from tst.files import write_json
 from tst.modalities import MODALITIES
 from tst.space import Space
-from tst.space.contact_sheet import show
+from tst.space.contact_sheet import FRAME, show
 from tst.space.info import SensorInfo, info, render
 
 
@@ -118,6 +119,32 @@ def test_contact_sheet(labelled_space: Space) -> None:
     wall = MODALITIES["semantic"].draw(np.zeros((1, 1), np.uint8))[0, 0]
     assert (pixels[40 + 4 * 166 :] == wall).all(-1).any(), "the legend has the colour of class 0"
     assert show(labelled_space, frames=100) == out  # its own file is renewed
+
+
+def test_boxes_are_drawn_on_the_contact_sheet(labelled_space: Space) -> None:
+    def box(image: int, x: float, y: float, score: float) -> dict[str, object]:
+        return {"image_id": image, "category_id": 7, "bbox": [x, y, 16, 32], "score": score}
+
+    def drawn() -> np.ndarray:
+        with Image.open(show(labelled_space, frames=6)) as image:
+            return (np.asarray(image.convert("RGB")) == FRAME).all(-1)[40:, 90:]
+
+    assert not drawn().any()
+    images = [{"id": n, "file_name": f"im{n:03d}.png", "width": 64, "height": 64} for n in range(6)]
+    boxes = [box(0, 16, 16, 0.9), box(1, 16, 16, 0.5), box(2, 40, 0, 1.0)]
+    boxes += [box(2, 40, 0, 1.0) | {"bbox": (60, 40, 1e12, -1e12)}]  # no box
+    contents = {"images": images, "annotations": boxes, "categories": [{"id": 7, "name": "chair"}]}
+    write_json(labelled_space.walks["labelled"].path / "annotations" / "boxes.json", contents)
+    yellow = drawn()
+    assert not yellow[160:].any(), "other modalities are as before"
+    tiles = [yellow[:160, 166 * n : 166 * n + 160] for n in range(6)]
+    assert [tile.any() for tile in tiles] == [True, False, True, False, False, False]  # the second is unsure
+    outline = np.zeros((160, 160), bool)
+    outline[40:120, 40:81] = True
+    outline[41:119, 41:80] = False
+    assert tiles[0][outline].mean() > 0.95 and tiles[0][60:110, 45:75].sum() == 0
+    assert tiles[0][30:40, 40:60].mean() > 0.4, "its name stands above it"
+    assert tiles[2][:10, 100:].mean() > 0.2, "or at the top, where there is no room above"
 
 
 def test_contact_sheet_spares_other_files(walk_space: Space, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tst.readers
@@ -120,6 +120,7 @@ def test_a_walk_too_short_to_keep_frames_back_is_refused(frames: int, tmp_path: 
         assert "rgb" in tokenize(space, tmp_path / "out", config=config, precision="32-true")
 
 
+@settings(deadline=None)
 @given(count=st.integers(2, 3000), share=st.floats(0.001, 0.999))
 def test_frames_held_back_are_as_many_as_asked_and_evenly_spread(count: int, share: float) -> None:
     mask = held_back_frames(count, share)

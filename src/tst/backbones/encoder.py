@@ -76,5 +76,5 @@ class EncoderBackbone(Backbone):
         embedding = cast(EncoderEmbedding, self.encoder.encoder_embeddings[self.pixels.name])
         positions_1ND = positions_at(embedding.pos_emb, self.pixels.grid, grid, self.resampling)
         content_BND = embedding.proj(patchify(x_B3HW, self.patch))
-        x_BND = self.encoder._encode(content_BND + positions_1ND + embedding.mod_emb)
+        x_BND = self.encoder.encode_tokens(content_BND + positions_1ND + embedding.mod_emb)
         return x_BND[:, self.encoder.num_register_tokens :]

@@ -1,9 +1,10 @@
 """`tst evaluate`: predict every labelled frame of a Space and count confusions."""
 
+import copy
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -30,6 +31,8 @@ class EvaluateConfig(Config):
     scale: float = Field(1.0, ge=1, le=4)
     """Short side of the frame in units of the model's input: above 1 the frame is covered by overlapping windows, which
     suits wide-angle frames and a transfer set with a narrower field of view."""
+    flip: bool = False
+    """Average with the prediction of the mirrored image."""
     batch_size: PositiveInt = 32
     """Windows predicted at once."""
 
@@ -63,6 +66,12 @@ class Predictor:
         """Class names."""
         return self.metadata["classes"]
 
+    def covering(self, config: EvaluateConfig) -> Self:
+        """The same model, which covers frames in another way."""
+        other = copy.copy(self)
+        other.config = config
+        return other
+
     def sources(self, space: Space) -> FrameSource:
         """The frames of a Space at the size this model looks at."""
         missing = [name for name in self.model.inputs if name not in space.modalities()]
@@ -95,10 +104,14 @@ class Predictor:
         return total / weight
 
     def _window(self, source: FrameSource, frames_B: Tensor, boxes_B4: Tensor) -> Tensor:
-        still = torch.zeros(len(frames_B), dtype=torch.bool)
-        stored = {
-            name: source.crop(name, frames_B, boxes_B4, still, self.model.resolution) for name in self.model.inputs
-        }
+        straight = self._look(source, frames_B, boxes_B4, mirrored=False)
+        if not self.config.flip:
+            return straight
+        return (straight + self._look(source, frames_B, boxes_B4, mirrored=True).flip(-1)) / 2
+
+    def _look(self, source: FrameSource, frames_B: Tensor, boxes_B4: Tensor, *, mirrored: bool) -> Tensor:
+        flip, size = torch.full((len(frames_B),), mirrored), self.model.resolution
+        stored = {name: source.crop(name, frames_B, boxes_B4, flip, size) for name in self.model.inputs}
         with self.fabric.autocast():
             return self.model(stored).float()
 

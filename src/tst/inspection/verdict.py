@@ -77,7 +77,7 @@ def judge(report: WalkReport, course: Trajectory, views: int | None) -> list[Fin
     if report.clock:
         found += _clock(report.clock)
     if report.agreement:
-        found.append(_agreement(report.agreement))
+        found.append(judge_agreement(report.agreement))
     if report.motion:
         found += _motion(report.motion, len(course))
     misread = report.agreement is not None and not report.agreement.fits
@@ -178,7 +178,8 @@ def _clock(clock: Clock) -> list[Finding]:
     return found
 
 
-def _agreement(agreement: Agreement) -> Finding:
+def judge_agreement(agreement: Agreement) -> Finding:
+    """Whether depth and poses belong together, and what is wrong if they do not."""
     share = f"neighbouring frames agree on {agreement.share:.0%} of their points"
     if agreement.fits:
         return Finding("units", "good", f"depth and poses fit: {share}")

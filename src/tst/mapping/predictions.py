@@ -1,6 +1,5 @@
 """Where class probabilities of frames come from: a model with mirrored and scaled copies, or an array."""
 
-import copy
 import hashlib
 from collections.abc import Sequence
 from itertools import groupby
@@ -17,7 +16,6 @@ from tst.config import Config
 from tst.errors import UserError
 from tst.evaluation.evaluate import EvaluateConfig, Predictor
 from tst.space.space import Space
-from tst.tokenizers.views import FrameSource
 
 
 class Probabilities(Protocol):
@@ -84,8 +82,8 @@ class Model:
 
     def __init__(self, path: Path, space: Space, config: CopiesConfig = CopiesConfig()) -> None:
         path = Path(path)
-        one = _Mirrored(path, mirror=config.flip)
-        scaled = [one.at(scale) for scale in config.scales]
+        one = Predictor(path)
+        scaled = [one.covering(EvaluateConfig(scale=scale, flip=config.flip)) for scale in config.scales]
         self._scaled = [(predictor, predictor.sources(space)) for predictor in scaled]
         self.classes = one.classes
         self.licences: list[dict[str, str]] = one.metadata.get("licences", [])
@@ -109,30 +107,6 @@ class Model:
             assert isinstance(total, Tensor)
             found += list((total / len(maps)).cpu().numpy())
         return found
-
-
-class _Mirrored(Predictor):
-    """A predictor that also looks at each window in the mirror."""
-
-    def __init__(self, path: Path, *, mirror: bool) -> None:
-        super().__init__(path)
-        self._mirror = mirror
-
-    def at(self, scale: float) -> "_Mirrored":
-        """The same model at another scale."""
-        other = copy.copy(self)
-        other.config = EvaluateConfig(scale=scale)
-        return other
-
-    def _window(self, source: FrameSource, frames_B: Tensor, boxes_B4: Tensor) -> Tensor:
-        straight = super()._window(source, frames_B, boxes_B4)
-        if not self._mirror:
-            return straight
-        flip = torch.ones(len(frames_B), dtype=torch.bool)
-        size = self.model.resolution
-        stored = {name: source.crop(name, frames_B, boxes_B4, flip, size) for name in self.model.inputs}
-        with self.fabric.autocast():
-            return (straight + self.model(stored).float().flip(-1)) / 2
 
 
 def check_classes(probabilities: Probabilities) -> None:

@@ -12,9 +12,10 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from tst.config import Config
 from tst.errors import UserError
-from tst.inspection.agreement import Agreement, agreement
+from tst.inspection.agreement import agreement
 from tst.inspection.surfaces import SAME_SURFACE
 from tst.inspection.trajectory import trajectory
+from tst.inspection.verdict import judge_agreement
 from tst.progress import track
 from tst.space.cache import CachedFrames, frame_cache
 from tst.space.ingest import AHEAD, WORKERS
@@ -194,16 +195,10 @@ def _problem(walk: Walk) -> str | None:
     if walk.frames["fx"].null_count == len(walk):
         return "it has no intrinsics; read it again and give the field of view"
     found = agreement(trajectory(walk))
-    return None if found is None or found.fits else _misfit(found)
-
-
-def _misfit(found: Agreement) -> str:
-    share = f"depth and poses contradict each other (frames agree on {found.share:.0%} of their points)"
-    if found.unit:
-        return f"{share} as the poses are in {found.unit}; convert them to metres and read it again"
-    if found.factor:
-        return f"{share}; they fit with positions times {found.factor:.3g}: correct the unit and read it again"
-    return f"{share}; check units, axes and intrinsics with `tst check`"
+    if found is None or found.fits:
+        return None
+    finding = judge_agreement(found)
+    return f"{finding.text}; {finding.advice}"
 
 
 @numba.njit(cache=True, nogil=True)

@@ -165,7 +165,26 @@ class Encoder(nn.Module):
             (B, I, D), without register tokens. What stands at padding means nothing.
         """
         x_BID, emb, keys = self._embed_inputs(inputs, index_BI)
-        return self._encode(x_BID + emb, keys)[:, self.num_register_tokens :]
+        return self.encode_tokens(x_BID + emb, keys)[:, self.num_register_tokens :]
+
+    def encode_tokens(self, x_BID: Tensor, keys: Tensor | None = None) -> Tensor:
+        """Features of tokens that are embedded already: blocks and norm.
+
+        Args:
+            x_BID: content and position and modality embedding of each token.
+            keys: mask added to the attention, (B, 1, 1, registers + I), -inf at padding; None: there is none.
+
+        Returns:
+            (B, registers + I, D), register tokens first.
+        """
+        if self.num_register_tokens:
+            x_BID = torch.cat([self.register_tokens.expand(x_BID.shape[0], -1, -1), x_BID], dim=1)
+        if self.options["pre_norm"]:
+            x_BID = self.encoder_pre_norm(x_BID)
+        x_BID = _stream(x_BID)
+        for block in self.encoder:
+            x_BID = block(x_BID, keys)
+        return self.encoder_norm(x_BID)
 
     def encoder_state(self) -> dict[str, Tensor]:
         """The state of the encoder alone (no decoder), under 4M's names."""
@@ -210,17 +229,6 @@ class Encoder(nn.Module):
                 there = inputs[name] != 0 if modules[name].spec.kind == "sequence" else all_N.new_ones(1)
                 parts.append(torch.where(there.bool(), all_N, -1).expand(len(inputs[name]), -1))
         return _cat(parts, 1)
-
-    def _encode(self, x_BID: Tensor, keys: Tensor | None = None) -> Tensor:
-        """Blocks and norm; register tokens are put in front. `keys`: see `_embed_inputs`."""
-        if self.num_register_tokens:
-            x_BID = torch.cat([self.register_tokens.expand(x_BID.shape[0], -1, -1), x_BID], dim=1)
-        if self.options["pre_norm"]:
-            x_BID = self.encoder_pre_norm(x_BID)
-        x_BID = _stream(x_BID)
-        for block in self.encoder:
-            x_BID = block(x_BID, keys)
-        return self.encoder_norm(x_BID)
 
 
 @dataclass(frozen=True)
@@ -356,7 +364,7 @@ class FourM(Encoder):
     def contextualise(self, inputs: dict[str, Tensor], index_BI: Tensor | None = None) -> Context:
         """What the decoder knows of the inputs; arguments as for `encode`."""
         x_BID, emb_BID, keys = self._embed_inputs(inputs, index_BI)
-        encoded = self._encode(x_BID + emb_BID, keys)
+        encoded = self.encode_tokens(x_BID + emb_BID, keys)
         projected = self.decoder_proj_context(encoded)
         registers = self.num_register_tokens  # they carry no position or modality embedding
         tokens = projected + (F.pad(emb_BID, (0, 0, registers, 0)) if registers else emb_BID)

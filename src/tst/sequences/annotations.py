@@ -1,5 +1,6 @@
 """Annotations of a walk in COCO's layouts (`annotations/boxes.json`, `captions.json`), checked and typed."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,6 +11,8 @@ from tst.config import describe
 from tst.errors import UserError
 from tst.files import read_json
 from tst.space.space import Walk
+
+MIN_SCORE = 0.6  # 4M's
 
 
 class CocoImage(BaseModel):
@@ -93,6 +96,40 @@ def frame_rows(path: Path, images: list[CocoImage], walk: Walk) -> dict[int, int
             found[image.id] = row
     if walk.ids and not found:
         raise UserError(f"{path}: none of its {len(images)} images is a frame of {walk.path}. Give this walk's own.")
+    return found
+
+
+@dataclass(frozen=True)
+class Box:
+    """A thing seen in a frame: row in the walk, (left, top, right, bottom) as fractions of the frame, class name."""
+
+    row: int
+    corners: tuple[float, float, float, float]
+    name: str
+
+
+def read_boxes(path: Path, walk: Walk) -> list[Box]:
+    """Boxes of a walk with a score of MIN_SCORE or more; of what people or renderers annotated, all.
+
+    Raises:
+        UserError: missing, damaged, or of another walk.
+    """
+    contents = read_annotations(path, BoxFile)
+    rows = frame_rows(path, contents.images, walk)
+    sizes = {image.id: (image.width, image.height) for image in contents.images}
+    names = {item.id: item.name for item in contents.categories}
+    found = []
+    for item in contents.annotations:
+        if item.image_id not in rows or item.iscrowd or item.score < MIN_SCORE:
+            continue
+        width, height = sizes[item.image_id]
+        if not (width and height):
+            raise UserError(f"{path}: image {item.image_id} has no width or height. Make the boxes again.")
+        if item.category_id not in names:
+            raise UserError(f"{path}: category {item.category_id} is not listed. Make the boxes again.")
+        x, y, w, h = item.bbox
+        corners = (x / width, y / height, (x + w) / width, (y + h) / height)
+        found.append(Box(rows[item.image_id], corners, names[item.category_id]))
     return found
 
 

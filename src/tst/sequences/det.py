@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import torch
 
-from tst.errors import UserError
 from tst.files import digest
-from tst.sequences.annotations import BoxFile, frame_rows, read_annotations, walk_starts
+from tst.sequences.annotations import BoxFile, read_annotations, read_boxes, walk_starts
 from tst.sequences.base import SequenceModality, SequenceTokens
 from tst.sequences.boxes import into_view, matches, parse, quantise
 from tst.sequences.text import BINS, EOS, FIRST_COORDINATE, PAD, TextTokenizer
@@ -21,7 +20,6 @@ from tst.space.space import Space
 if TYPE_CHECKING:
     from tst.tokenizers.views import Views
 
-MIN_SCORE = 0.6  # 4M's
 FRAMES_AT_ONCE = 1000
 
 
@@ -57,23 +55,10 @@ class Det(SequenceModality):
         frame, corners, kinds = [], [], []
         walks = list(space.walks.values())
         for walk, start in zip(walks, walk_starts(walks), strict=True):
-            path = self.file(walk)
-            contents = read_annotations(path, BoxFile)
-            rows = frame_rows(path, contents.images, walk)
-            sizes = {image.id: (image.width, image.height) for image in contents.images}
-            names = {item.id: item.name for item in contents.categories}
-            for item in contents.annotations:
-                if item.image_id not in rows or item.iscrowd or item.score < MIN_SCORE:
-                    continue
-                width, height = sizes[item.image_id]
-                if not (width and height):
-                    raise UserError(f"{path}: image {item.image_id} has no width or height. Make the boxes again.")
-                if item.category_id not in names:
-                    raise UserError(f"{path}: category {item.category_id} is not listed. Make the boxes again.")
-                x, y, w, h = item.bbox
-                frame.append(start + rows[item.image_id])
-                corners.append((x / width, y / height, (x + w) / width, (y + h) / height))
-                kinds.append(classes[names[item.category_id]])
+            for box in read_boxes(self.file(walk), walk):
+                frame.append(start + box.row)
+                corners.append(box.corners)
+                kinds.append(classes[box.name])
         order = np.argsort(np.array(frame, np.int64), kind="stable")
         return _Boxes(
             np.array(frame, np.int64)[order],

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -14,6 +15,9 @@ from tst.space.images import made_by
 from tst.space.sensors import SENSORS, curves, sensors, window
 from tst.space.space import Space, Walk
 
+if TYPE_CHECKING:
+    from tst.sequences.annotations import Box
+
 TILE_HEIGHT = 160
 CURVES_HEIGHT = 64
 SECONDS = 1.0
@@ -24,6 +28,8 @@ INK, PAPER = (30, 30, 30), (255, 255, 255)
 FAINT, RULE = (120, 120, 120), (205, 205, 205)
 AXES = ((200, 60, 50), (40, 140, 60), (50, 90, 200), INK)
 """Colours of the curves x, y, z, w; a single curve has the last."""
+FRAME = (255, 221, 0)
+"""Boxes, and what their names stand on."""
 SMOOTH = 3
 """Curves are drawn this much larger and shrunk."""
 TAG = "tst contact sheet"
@@ -31,6 +37,8 @@ TAG = "tst contact sheet"
 
 def show(space: Space, out: Path | None = None, frames: int = 8) -> Path:
     """Draw `frames` frames, spread evenly over the Space: a row for each modality and sensor, and a legend of classes.
+
+    Boxes of `annotations/boxes.json` that `det` would take (score 0.6 or more) are drawn on the RGB.
 
     Args:
         space: the Space.
@@ -41,7 +49,7 @@ def show(space: Space, out: Path | None = None, frames: int = 8) -> Path:
         The file written.
 
     Raises:
-        UserError: `out` is another file of the user's, or a frame is damaged.
+        UserError: `out` is another file of the user's, or a frame or a file of boxes is damaged.
     """
     from tst.modalities import MODALITIES
     from tst.modalities.semantic import ClassMask
@@ -62,6 +70,7 @@ def show(space: Space, out: Path | None = None, frames: int = 8) -> Path:
     widths = [max(1, round(TILE_HEIGHT * walk.size(i)[1] / walk.size(i)[0])) for walk, i in chosen]
     legend = _legend(space) if "semantic" in modalities else []
     plots = list(_plots(chosen))
+    boxes = _boxes(chosen)
 
     head, row = 40, TILE_HEIGHT + GAP
     foot = head + row * len(modalities) + (CURVES_HEIGHT + GAP) * len(plots)
@@ -84,10 +93,13 @@ def show(space: Space, out: Path | None = None, frames: int = 8) -> Path:
             if picture is not None:
                 mask = MODALITIES[name].is_label or isinstance(MODALITIES[name], ClassMask)
                 smooth = Image.Resampling.NEAREST if mask else Image.Resampling.BILINEAR
-                sheet.paste(picture.resize((tile_width, TILE_HEIGHT), smooth), (left, head + row * number))
+                tile = picture.resize((tile_width, TILE_HEIGHT), smooth)
+                if name == "rgb":
+                    _draw_boxes(tile, boxes.get((walk.name, index), []))
+                sheet.paste(tile, (left, head + row * number))
         for number, plot in enumerate(plots):
-            tile = plot.tile(walk.name, index, tile_width)
-            sheet.paste(tile, (left, foot - (CURVES_HEIGHT + GAP) * (len(plots) - number)))
+            curve = plot.tile(walk.name, index, tile_width)
+            sheet.paste(curve, (left, foot - (CURVES_HEIGHT + GAP) * (len(plots) - number)))
         left += tile_width + GAP
     for number, plot in enumerate(plots):
         plot.label(pen, foot - (CURVES_HEIGHT + GAP) * (len(plots) - number), font)
@@ -182,6 +194,39 @@ def _pictures(name: str, frames: list[tuple[Walk, int] | None]) -> list[Image.Im
     arrays = [walk.read(name, index) for walk, index in filter(None, frames)]
     drawn = iter(MODALITIES[name].draw_together(arrays))
     return [Image.fromarray(next(drawn)) if frame else None for frame in frames]
+
+
+def _boxes(chosen: list[tuple[Walk, int]]) -> dict[tuple[str, int], list["Box"]]:
+    """Boxes by walk name and row."""
+    from tst.sequences.annotations import read_boxes
+
+    found: dict[tuple[str, int], list[Box]] = {}
+    for walk in {walk.name: walk for walk, _ in chosen}.values():
+        path = walk.path / "annotations" / "boxes.json"
+        for box in read_boxes(path, walk) if path.is_file() else ():
+            found.setdefault((walk.name, box.row), []).append(box)
+    return found
+
+
+def _draw_boxes(tile: Image.Image, boxes: list["Box"]) -> None:
+    """Thin lines, named above the box; the largest first, and a name that would hide another's is left out."""
+    pen, font = ImageDraw.Draw(tile), ImageFont.load_default(9)
+    size = np.array(tile.size * 2) - 1
+    boxes = [box for box in boxes if box.corners[0] <= box.corners[2] and box.corners[1] <= box.corners[3]]
+    corners = [np.round(np.clip(box.corners, 0, 1) * size).astype(int).tolist() for box in boxes]
+    for corner in corners:
+        pen.rectangle(corner, None, FRAME)
+    taken: list[tuple[float, float, float, float]] = []
+    areas = [(right - left) * (bottom - top) for left, top, right, bottom in corners]
+    for number in np.argsort(areas)[::-1]:
+        (left, top, _, _), box = corners[number], boxes[number]
+        width = pen.textlength(box.name, font) + 3
+        x, y = max(0, min(left, tile.width - width)), max(0, top - 10)
+        place = (x, y, x + width, y + 10)
+        if not any(x <= c and a <= place[2] and y <= d and b <= place[3] for a, b, c, d in taken):
+            pen.rectangle(place, FRAME)
+            pen.text((x + 2, y + 5), box.name, INK, font, anchor="lm")
+            taken.append(place)
 
 
 def _part(walk: Walk, index: int) -> str | None:
