@@ -8,6 +8,7 @@ labels only measure. Stopped, the same command goes on.
 """
 
 import argparse
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,12 +83,13 @@ class Study:
         return FrameConfusions.load(file)
 
 
-def rounds_of(folders: list[Path], least: int) -> Iterator[list[Path]]:
-    """Models after each round that at least `least` seeds came to."""
-    number = 1
-    while len(found := [path for folder in folders if (path := folder / f"round-{number}/model").exists()]) >= least:
+def rounds_of(folders: list[Path]) -> Iterator[list[Path]]:
+    """Models after each round that all seeds came to."""
+    for number in itertools.count(1):
+        found = [folder / f"round-{number}" / "model" for folder in folders]
+        if not all((path / "done.json").exists() for path in found):
+            return
         yield found
-        number += 1
 
 
 def results(study: Study, rows: list[str], options: argparse.Namespace) -> dict[str, list[FrameConfusions]]:
@@ -105,10 +107,10 @@ def results(study: Study, rows: list[str], options: argparse.Namespace) -> dict[
         found["its map, read with depth and pose"] = [study.map(model) for model in study.models(first)]
     if options.single_rounds:
         single = settings.replace(rounds=options.single_rounds, fuse={"single": True})
-        for number, models in enumerate(rounds_of(study.trained(first, single, "single-view"), study.seeds), 1):
+        for number, models in enumerate(rounds_of(study.trained(first, single, "single-view")), 1):
             add(f"{first} + single views, round {number}", models)
     fused = study.trained(first, settings, "selftrain")
-    for number, models in enumerate(rounds_of(fused, len(fused)), 1):
+    for number, models in enumerate(rounds_of(fused), 1):
         add(f"{first} + fused views, round {number}", models)
     add(f"{first} + fused views, as chosen without labels", fused)
     for row in rows[1:]:

@@ -70,14 +70,20 @@ def agreement_of(space_map: SpaceMap, probabilities: Probabilities) -> dict[str,
 
 
 def correlations(table: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Rank correlations of each score with mIoU, with bootstrap intervals over models."""
+    """Rank correlations of each score with mIoU, with bootstrap intervals over models; of those that vary."""
     miou = np.array([item["miou"] for item in table])
     random = np.random.default_rng(0)
     draws = random.integers(len(table), size=(2000, len(table)))
     found = {}
     for name in SCORES:
         values = np.array([item[name] for item in table])
-        again = [spearmanr(values[draw], miou[draw]).statistic for draw in draws if len(set(draw)) > 2]
+        if not np.ptp(values) or not np.ptp(miou):
+            continue
+        again = [
+            spearmanr(values[draw], miou[draw]).statistic
+            for draw in draws
+            if np.ptp(values[draw]) and np.ptp(miou[draw])
+        ]
         low, high = np.nanpercentile(again, [2.5, 97.5])
         found[name] = {
             "spearman": float(spearmanr(values, miou).statistic),

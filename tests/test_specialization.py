@@ -4,6 +4,8 @@ import importlib
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -340,7 +342,37 @@ def test_a_row_that_trained_itself_further_stands_beside_the_one_it_came_from(wo
     config = CONFIG.replace(rows=("scratch", "TST-MM"), selftrain=("scratch",), selftraining=settings)
     found = world.specialize(config, out="selftrained")
     assert [row.name for row in found.rows] == ["scratch", "scratch + self-training", "TST-MM"]
-    assert (world.folder / "selftrained" / "selftrain" / "scratch" / "seed-0" / "model.safetensors").is_file()
+    out = world.folder / "selftrained"
+    assert (out / "selftrain" / "scratch" / "seed-0" / "model.safetensors").is_file()
+    arguments = ["--rows", "scratch", "TST-MM", "--single-rounds", "1"]
+    printed = study("fusion.py", str(out), *arguments)
+    names = [row.name for row in Comparison.load(out / "fusion.json").rows]
+    assert names == [
+        "scratch",
+        "its map, read with depth and pose",
+        "scratch + single views, round 1",
+        "scratch + fused views, round 1",
+        "scratch + fused views, as chosen without labels",
+        "TST-MM",
+    ]
+    assert all(f"| {name} | 1 |" in printed for name in names)
+    before = weights(out)
+    assert study("fusion.py", str(out), *arguments).endswith(printed.partition("\n| |")[2]) and weights(out) == before
+
+    printed = study("label_free_scores.py", str(out), "--out", str(out / "scores"))
+    kept = json.loads((out / "scores" / "correlations.json").read_text())
+    assert {"scratch/seed-0", "selftrain/scratch/seed-0/round-1"} < {item["name"] for item in kept["models"]}
+    by_kind = {item["name"]: item for item in kept["fooling"]}
+    assert by_kind["constant"]["consistency"] == 100 and by_kind["constant"]["kappa"] == 0
+    assert (out / "scores" / "label-free-scores.png").is_file()
+
+
+def study(script: str, *arguments: str) -> str:
+    """What a script of `studies/` prints."""
+    path = Path(__file__).parents[1] / "studies" / script
+    done = subprocess.run([sys.executable, str(path), *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_every_row_has_the_same_trials_of_learning_rates_and_keeps_the_best(

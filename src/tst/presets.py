@@ -21,8 +21,6 @@ from tst.tokenizers.views import ViewConfig
 
 RowName = Literal["scratch", "multimodal scratch", "TST-MAE", "TST-MM"]
 PresetName = Literal["auto", "cpu", "gpu", "demo", "paper"]
-ADAPT = AdaptConfig(lr=0.03, preserve=1.0)
-"""Without preservation most features turn within 100 steps, however low the rate (docs/adaptation.md)."""
 Repeated = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 
 
@@ -141,7 +139,6 @@ def preset(name: PresetName = "auto") -> SpecializeConfig:
                 decoder_depth=0,
                 all_to_all=False,
                 jitter=jitter,
-                adapt=ADAPT,
             ),
             mae=PretrainConfig(
                 objective="mae",
@@ -202,7 +199,7 @@ def preset(name: PresetName = "auto") -> SpecializeConfig:
         ),
         pretrain=pretraining,
         mae=pretraining.replace(objective="mae", num_input=0, num_target=0),
-        adaptation=pretraining.replace(steps=20_000, optim={"batch_size": 256}, adapt=ADAPT),
+        adaptation=pretraining.replace(steps=20_000, optim={"batch_size": 256}),
         finetune=TransferConfig(
             size="small",
             views=views,
