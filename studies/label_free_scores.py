@@ -79,11 +79,8 @@ def correlations(table: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         values = np.array([item[name] for item in table])
         if not np.ptp(values) or not np.ptp(miou):
             continue
-        again = [
-            spearmanr(values[draw], miou[draw]).statistic
-            for draw in draws
-            if np.ptp(values[draw]) and np.ptp(miou[draw])
-        ]
+        usable = [draw for draw in draws if np.ptp(values[draw]) and np.ptp(miou[draw])]
+        again = [spearmanr(values[draw], miou[draw]).statistic for draw in usable]
         low, high = np.nanpercentile(again, [2.5, 97.5])
         found[name] = {
             "spearman": float(spearmanr(values, miou).statistic),
