@@ -9,7 +9,7 @@ labels only measure. Stopped, the same command goes on.
 
 import argparse
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from tst.evaluation.comparison import Comparison, Difference, compare
@@ -92,21 +92,37 @@ def rounds_of(folders: list[Path]) -> Iterator[list[Path]]:
         yield found
 
 
-def results(study: Study, rows: list[str], options: argparse.Namespace) -> dict[str, list[FrameConfusions]]:
-    """Confusions of each line of the table, by seed."""
+def fusion(
+    run: Path,
+    rows: Sequence[str],
+    *,
+    selftrain: Collection[str] = (),
+    seeds: int = 3,
+    single_rounds: int = 1,
+    oracle: bool = True,
+) -> Comparison:
+    """Train what is missing, measure all, write `RUN/fusion.json`.
+
+    Args:
+        run: folder of `tst specialize`.
+        rows: as in its report; the first is what all others are compared to, and gets every control.
+        selftrain: further rows that are trained on fused views.
+        seeds: at most so many of each row.
+        single_rounds: of the control on single views; 0 for none.
+        oracle: also read the map with depth and pose.
+    """
+    study = Study(run, seeds)
     first, settings = rows[0], study.settings.selftraining
     found: dict[str, list[FrameConfusions]] = {}
 
     def add(name: str, models: list[Path]) -> None:
         found[name] = [study.measured(model) for model in models]
-        scores = ", ".join(f"{value.miou:.1f}" for value in compare({name: found[name]}, space="").rows)
-        print(f"{name}: {scores}", flush=True)
 
     add(first, study.models(first))
-    if not options.no_map:
+    if oracle:
         found["its map, read with depth and pose"] = [study.map(model) for model in study.models(first)]
-    if options.single_rounds:
-        single = settings.replace(rounds=options.single_rounds, fuse={"single": True})
+    if single_rounds:
+        single = settings.replace(rounds=single_rounds, fuse={"single": True})
         for number, models in enumerate(rounds_of(study.trained(first, single, "single-view")), 1):
             add(f"{first} + single views, round {number}", models)
     fused = study.trained(first, settings, "selftrain")
@@ -115,9 +131,11 @@ def results(study: Study, rows: list[str], options: argparse.Namespace) -> dict[
     add(f"{first} + fused views, as chosen without labels", fused)
     for row in rows[1:]:
         add(row, study.models(row))
-        if row in options.selftrain:
+        if row in selftrain:
             add(f"{row} + fused views, as chosen without labels", study.trained(row, settings, "selftrain"))
-    return found
+    comparison = compare(found, space=study.labelled.name)
+    comparison.save(run / "fusion.json")
+    return comparison
 
 
 def table(comparison: Comparison) -> str:
@@ -147,10 +165,15 @@ def main() -> None:
     parser.add_argument("--single-rounds", type=int, default=1, help="of the control; 0 for none")
     parser.add_argument("--no-map", action="store_true", help="without the oracle")
     options = parser.parse_args()
-    study = Study(options.run, options.seeds)
-    comparison = compare(results(study, options.rows, options), space=study.labelled.name)
-    print(table(comparison))
-    comparison.save(options.run / "fusion.json")
+    found = fusion(
+        options.run,
+        options.rows,
+        selftrain=options.selftrain,
+        seeds=options.seeds,
+        single_rounds=options.single_rounds,
+        oracle=not options.no_map,
+    )
+    print(table(found))
 
 
 if __name__ == "__main__":
