@@ -312,7 +312,7 @@ def test_what_learns_from_pseudo_labels_stands_beside_sensors_alone(world: World
     made = {"from": ["rgb"], "labeller": "hed-x", "weights": "w", "licence": "CC-BY-NC-4.0"}
     Space.open(tmp_path / "walk").record_derived({"hed": made})
     changes = {"space": str(tmp_path / "walk"), "out": "pseudo"}
-    with pytest.raises(UserError, match=r"walk: has no dinov2. Run `tst label` for it, or change --pseudo-labels"):
+    with pytest.raises(UserError, match=r"walk: has no dinov2. Run `tst label` or `tst fuse` for it, or change --ps"):
         world.specialize(CONFIG.replace(pseudo_labels=("dinov2",)), **changes)
     found = world.specialize(CONFIG.replace(rows=("TST-MM",), pseudo_labels=("hed",)), **changes)
     assert [row.name for row in found.rows] == ["TST-MM", "TST-MM + pseudo-labels"]

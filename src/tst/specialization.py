@@ -148,7 +148,10 @@ def _stages(run: Run, spaces: Mapping[str, Space], config: SpecializeConfig, pre
     # First what takes seconds: a path that is wrong should not be found out after hours.
     shelf = _off_the_shelf(labelled, out / "off-the-shelf", config)
     if absent := sorted(set(config.pseudo_labels) - set(space.modalities())):
-        raise UserError(f"{space.path}: has no {', '.join(absent)}. Run `tst label` (or `tst fuse`) for it, or change --pseudo-labels.")
+        raise UserError(
+            f"{space.path}: has no {', '.join(absent)}. Run `tst label` or `tst fuse` for it, "
+            "or change --pseudo-labels."
+        )
     generalists = _generalists(config)
     for contender in generalists:
         _check_readable(contender)

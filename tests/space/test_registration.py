@@ -56,6 +56,27 @@ def test_nothing_is_made_up_between_surfaces_or_outside() -> None:
     assert (sample_depth(depth, np.array([[-3.0, 9.0]]), np.array([[1.0, 1.0]])) == 0).all()
 
 
+def test_sampling_agrees_with_the_formula_pixel_by_pixel() -> None:
+    random = np.random.default_rng(0)
+    depth = (2000 + 40 * random.random((9, 12)) + 1500 * (random.random((9, 12)) < 0.2)).astype(np.uint16)
+    depth[random.random(depth.shape) < 0.2] = 0
+    x, y = random.uniform(-1, 13, (20, 30)), random.uniform(-1, 10, (20, 30))
+    x[3, 4] = y[5, 6] = np.nan
+
+    def expected(x: float, y: float) -> float:
+        if not (0 <= x < 12 and 0 <= y < 9):
+            return 0.0
+        u, v = np.clip(x - 0.5, 0, 11), np.clip(y - 0.5, 0, 8)
+        left, top = int(u), int(v)
+        four = depth[np.ix_([top, min(top + 1, 8)], [left, min(left + 1, 11)])].astype(float)
+        if four.min() <= 0 or four.max() - four.min() >= 0.05 * four.max():
+            return float(depth[int(y), int(x)])
+        p, q = u - left, v - top
+        return float(1 / (np.array([1 - q, q]) @ (1 / four) @ np.array([1 - p, p])))
+
+    np.testing.assert_allclose(sample_depth(depth, x, y), np.vectorize(expected)(x, y), rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     "lens", [Lens("pinhole", (-0.2, 0.05, 0.001, -0.001)), Lens("fisheye", (0.05, 0.01, -0.003, 0.001))]
 )

@@ -35,9 +35,9 @@ class Files:
         """
         self.source = source
         self._zip: zipfile.ZipFile | None = None
-        self._members: dict[str, Any] = {}
+        self._members: dict[str, Any] = {}  # paths (as plain strings: there may be 10^5), or what the zip says of them
         if source.is_dir():
-            self._members = dict(sorted(_files_below(source, source.resolve(), "")))
+            self._members = dict(sorted(_files_below(str(source), source.resolve(), "")))
             return
         try:
             self._zip = zipfile.ZipFile(source)
@@ -90,7 +90,7 @@ class Files:
         """Bytes of `name`, unpacked."""
         self.require(name)
         member = self._members[name]
-        return member.stat().st_size if self._zip is None else member.file_size
+        return os.stat(member).st_size if self._zip is None else member.file_size  # noqa: PTH116
 
     def require(self, name: str, what: str = "Copy the whole capture from the device again.") -> str:
         """`name`, if it is there.
@@ -105,7 +105,7 @@ class Files:
     def path(self, name: str) -> Path | None:
         """The file of `name` on disk, or None while it is in a zip."""
         self.require(name)
-        return self._members[name] if self._zip is None else None
+        return Path(self._members[name]) if self._zip is None else None
 
     def read(self, name: str, largest: int = LARGEST_FILE) -> bytes:
         """All of `name`.
@@ -117,7 +117,7 @@ class Files:
             raise UserError(f"{self.where(name)}: has {size} bytes, more than any capture's ({largest}). Check it.")
         try:
             with self.open(name) as file:
-                data = file.read(largest + 1)
+                data = file.read(min(size, largest) + 1)  # room for what is asked for is made before it is read
         except BROKEN as error:
             raise UserError(f"{self.where(name)}: cannot be read ({error}). Copy it from the device again.") from None
         if len(data) > largest:
@@ -185,7 +185,7 @@ class Files:
         """`name` as a stream that can be sought in (in a zip, seeking back starts from the beginning)."""
         self.require(name)
         member = self._members[name]
-        return member.open("rb") if self._zip is None else self._zip.open(member)
+        return open(member, "rb") if self._zip is None else self._zip.open(member)  # noqa: PTH123
 
     def values(self, name: str, decode: Callable[[bytes], "np.ndarray | bytes"] | None = None) -> Any:
         """For `Frame.files`: a path while `name` is a file on disk and needs no `decode`, otherwise `Values`."""
@@ -193,7 +193,7 @@ class Files:
 
         self.require(name)
         if self._zip is None and decode is None:
-            return self._members[name]
+            return Path(self._members[name])
 
         def load(_: int | None) -> "np.ndarray | bytes":
             data = self.read(name)
@@ -202,16 +202,16 @@ class Files:
         return Values(self.where(name), load)
 
 
-def _files_below(folder: Path, root: Path, prefix: str) -> Iterator[tuple[str, Path]]:
+def _files_below(folder: str, root: Path, prefix: str) -> Iterator[tuple[str, str]]:
     """Names and paths of all files; folders that are links are not entered. Quick: captures have 10^5 files."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root):
                 raise UserError(f"{entry.path}: links outside the capture's folder. Put the file itself there.")
             if entry.is_dir(follow_symlinks=False):
-                yield from _files_below(Path(entry.path), root, f"{prefix}{entry.name}/")
+                yield from _files_below(entry.path, root, f"{prefix}{entry.name}/")
             elif entry.is_file():
-                yield f"{prefix}{entry.name}", Path(entry.path)
+                yield f"{prefix}{entry.name}", entry.path
 
 
 def holds(source: Path, *names: str) -> bool:

@@ -80,7 +80,7 @@ class Sens:
         wanted = width * height * 2
         if self.depth_compression == ZLIB:
             try:
-                data = zlib.decompressobj().decompress(data, wanted + 1)
+                data = unpacked(data, wanted + 1)
             except zlib.error as error:
                 raise UserError(f"{self.path}: a depth image is damaged ({error}). Download the file again.") from None
         if len(data) != wanted:
@@ -149,8 +149,13 @@ class Sens:
 
     def _read(self, offset: int, size: int) -> bytes:
         try:
-            with self.path.open("rb") as file:
+            with open(self.path, "rb", buffering=0) as file:  # noqa: PTH123 (two a frame: be quick)
                 file.seek(offset)
                 return self._take(file, size)
         except OSError as error:
             raise UserError(f"{self.path}: cannot be read ({error.strerror}). Check the disk.") from None
+
+
+def unpacked(data: bytes, largest: int) -> bytes:
+    """What zlib's `data` unpacks to, up to `largest` bytes. Raises zlib.error if it is damaged."""
+    return zlib.decompressobj().decompress(data, largest)

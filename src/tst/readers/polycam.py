@@ -71,7 +71,7 @@ def read(source: Path) -> Recording:
 
 def _stamps(files: Files, prefix: str) -> set[str]:
     """Names of the keyframes, which are their microseconds."""
-    names = {Path(name).stem for name in files.names(f"{ROOT}/{prefix}cameras", ".json")}
+    names = {name.rsplit("/", 1)[1][: -len(".json")] for name in files.names(f"{ROOT}/{prefix}cameras", ".json")}
     return {name for name in names if name.isascii() and name.isdecimal() and len(name) < 20}
 
 
@@ -102,6 +102,8 @@ def _keyframe(files: Files, name: str) -> tuple[Camera, np.ndarray, float]:
 
 def _number(value: dict[str, Any], key: str, name: str) -> float:
     number = value.get(key)
+    if type(number) is float:
+        return number
     if isinstance(number, bool) or not isinstance(number, int | float):
         raise UserError(f"{name}: {key} is {str(number)[:40]}, not a number")
     try:

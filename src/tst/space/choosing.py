@@ -136,15 +136,15 @@ def _small_grey(rgb: np.ndarray) -> np.ndarray:
 
 
 def _sharpness(small_grey: np.ndarray) -> float:
-    (_, deviation) = cv2.meanStdDev(cv2.Laplacian(small_grey, cv2.CV_16S))
-    return float(deviation[0, 0]) ** 2
+    edges = cv2.Laplacian(small_grey, cv2.CV_16S)
+    return cv2.norm(edges, cv2.NORM_L2SQR) / edges.size - cv2.mean(edges)[0] ** 2  # a third of meanStdDev's time
 
 
 class Judge:
     """Decides, in the order of the frames, which candidate of each group is kept."""
 
     def __init__(self, config: ReadConfig, chooses: bool, posed: bool):
-        self._config, self._chooses, self.posed = config, chooses, posed
+        self._config, self.chooses, self.posed = config, chooses, posed
         self._usual: deque[float] = deque(maxlen=REMEMBERED)
         self._last: list[float] | None = None
 
@@ -152,7 +152,7 @@ class Judge:
         """The candidate to keep, or None; and the reason against each of the others (against all, if None)."""
         if not looks:
             return None, []
-        if not self._chooses:
+        if not self.chooses:
             return 0, ["one frame in so many was asked for"] * (len(looks) - 1)
         reasons = [self._against(item) for item in looks]
         fit = [k for k, reason in enumerate(reasons) if reason is None]

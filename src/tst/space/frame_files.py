@@ -2,6 +2,7 @@
 
 import io
 import math
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,14 +100,13 @@ def store(frame: "Frame", rgb: Picture, loaded: dict[str, Any], turns: int, to: 
     if frame.lens is not None and camera is not None:
         pinhole, x, y = frame.lens.maps(camera)
         rgb = Picture(cv2.remap(rgb.array, x, y, cv2.INTER_LINEAR), rgb.where, None, rgb.suffix)
-    _write(_turned(rgb, turns), to.walk / "rgb" / frame.id)
+    _write(_turned(rgb, turns), f"{to.walk}/rgb/{frame.id}")
     unsure = None
     for modality in sorted(frame.files):  # confidence goes before depth, which it decides on
         if modality == "rgb":
             continue
         source = loaded.get(modality, frame.files[modality])
         where = str(source) if isinstance(source, Path) else getattr(frame.files[modality], "where", frame.id)
-        target = to.walk / modality / frame.id
         picture = _decoders[modality](_loaded(source, to.config.short_side), where, frame, to)
         if modality == "confidence":
             unsure = picture.array < np.uint8(math.ceil(to.config.confidence * 255))
@@ -124,7 +124,7 @@ def store(frame: "Frame", rgb: Picture, loaded: dict[str, Any], turns: int, to: 
         elif modality == "confidence" and frame.depth_camera is not None:
             continue  # it is not registered to the image, and has done its work
         else:
-            check_aspect(Path(where), modality, picture.array.shape[:2], (height, width))
+            check_aspect(where, modality, picture.array.shape[:2], (height, width))
             if frame.lens is not None and camera is not None:
                 picture = _undistorted(picture, modality, frame, camera)
         picture = _shrunk(picture, to.config.short_side, cv2.INTER_NEAREST)
@@ -132,12 +132,12 @@ def store(frame: "Frame", rgb: Picture, loaded: dict[str, Any], turns: int, to: 
             picture = Picture(orientation.turned_normals(picture.array, turns), where) if turns else picture
         else:
             picture = _turned(picture, turns)
-        _write(picture, target)
+        _write(picture, f"{to.walk}/{modality}/{frame.id}")
     if turns:
         to.notes["turned"] = "images were turned upright by quarter turns, with their intrinsics and poses"
     if pinhole is not None:
         pinhole = orientation.turned_camera(pinhole, turns)
-    if pose is not None:
+    if pose is not None and turns:
         pose = orientation.turned_pose(pose, turns)
     if turns % 2:
         height, width = width, height
@@ -221,10 +221,19 @@ def _without_unsure(depth: Picture, unsure: np.ndarray) -> Picture:
     return Picture(np.where(unsure, 0, depth.array).astype(np.uint16), depth.where)
 
 
-def _write(picture: Picture, target: Path) -> None:
+_entering = threading.Lock()
+"""File systems let one thread at a time make a file in a folder; in the kernel others wait for it at full speed."""
+
+
+def _write(picture: Picture, target: str) -> None:
+    """Write the file `target`, without its suffix."""
     data = encoded(picture.array, picture.suffix) if picture.encoded is None else picture.encoded
-    with open(f"{target}{picture.suffix}", "wb") as file:  # noqa: PTH123 (three of these a frame: paths take their time)
-        file.write(data)
+    with _entering:
+        file = open(f"{target}{picture.suffix}", "wb", buffering=0)  # noqa: PTH123, SIM115 (three a frame: be quick)
+    with file:
+        rest = memoryview(data)
+        while rest:  # only a full disk takes less than all
+            rest = rest[file.write(rest) :]
 
 
 def save_png(path: Path, array: np.ndarray) -> None:
@@ -260,13 +269,15 @@ def _one_channel(value: "bytes | np.ndarray", where: str, what: str) -> tuple[np
 
 
 def _millimetres(array: np.ndarray, scale: float, notes: dict[str, Any]) -> np.ndarray:
+    if array.dtype == np.uint16 and scale == 1:
+        return array
     with np.errstate(over="ignore"):  # what a damaged file holds becomes infinite, and then unknown
-        scaled = array.astype(np.float32) * np.float32(scale)
-    millimetres = np.nan_to_num(scaled, nan=0.0, posinf=np.inf, neginf=0.0)
-    far = millimetres > MOST_MM
-    if far.any():
-        notes["depth"] = "values beyond 65.535 m, the most that is stored, were set to unknown"
-    millimetres[far | (millimetres < 0)] = 0
+        millimetres = array.astype(np.float32) * np.float32(scale)
+    known = (millimetres > 0) & (millimetres <= MOST_MM)  # neither of which is NaN
+    if not known.all():
+        if (millimetres > MOST_MM).any():
+            notes["depth"] = "values beyond 65.535 m, the most that is stored, were set to unknown"
+        millimetres = np.where(known, millimetres, np.float32(0))
     return np.rint(millimetres).astype(np.uint16)
 
 
@@ -287,8 +298,8 @@ def _confidence(value: "bytes | np.ndarray", where: str, frame: "Frame", to: Sto
         )
     if is_png and mode == "L" and to.full_confidence == 255:
         return Picture(array, where, value if not isinstance(value, np.ndarray) else None)
-    levels = np.rint(np.arange(to.full_confidence + 1) * (255 / to.full_confidence)).astype(np.uint8)
-    return Picture(levels[array], where)
+    levels = np.rint(np.minimum(np.arange(256) * (255 / to.full_confidence), 255)).astype(np.uint8)
+    return Picture(cv2.LUT(array.astype(np.uint8, copy=False), levels), where)
 
 
 def _semantic(value: "bytes | np.ndarray", where: str, frame: "Frame", to: Storing) -> Picture:

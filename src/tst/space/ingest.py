@@ -1,6 +1,9 @@
 """Reading a recording into a Space: frames chosen, decoded, checked and stored; the walk published in one rename."""
 
+import contextlib
+import ctypes
 import errno
+import gc
 import glob
 import os
 import re
@@ -12,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -35,6 +39,7 @@ __all__ = ["ClassList", "add_walk"]
 WORKERS = min(2, os.cpu_count() or 1)
 AHEAD = 2 * WORKERS
 """Groups of frames that are decoded while earlier ones are being written: bounds the memory."""
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 HOPELESS = 0.5
 """Share of damaged frames beyond which the recording is refused."""
 
@@ -244,7 +249,8 @@ def _write_frames(
     steps = _Steps(recording, every[len(done) :], judge, to, strict=not chooses)
     entries = list(done)
     damaged = sum(reason.startswith("damaged") for entry in entries for _, reason in entry["dropped"])
-    with ThreadPoolExecutor(WORKERS) as pool:  # Pillow, OpenCV and FFmpeg release the interpreter's lock
+    # Pillow, OpenCV and FFmpeg release the interpreter's lock.
+    with _tuned(), ThreadPoolExecutor(WORKERS) as pool:
         try:
             for entry in track(steps.run(pool), f"reading {walk.name}", len(every) - len(done)):
                 partial.add(entry)
@@ -259,6 +265,30 @@ def _write_frames(
     rows = [entry["row"] for entry in entries if entry["row"] is not None]
     dropped = [(frames[i].id, frames[i].time, reason) for entry in entries for i, reason in entry["dropped"]]
     return rows, dropped, to.notes
+
+
+@contextlib.contextmanager
+def _tuned() -> Iterator[None]:
+    """Settings of the process for many images, a few at a time.
+
+    OpenCV: frames already go side by side, and its threads would only take turns with ours on the same cores. Memory:
+    glibc gives every freed image back to the kernel, and clearing the pages of the next one takes a third of a read.
+    Garbage: the recording's frames stay to the end, and need not be searched for some time and again.
+    """
+    gc.freeze()
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    libc = ctypes.CDLL(None)
+    if glibc := hasattr(libc, "mallopt"):
+        libc.mallopt(M_MMAP_THRESHOLD, 32 << 20)
+        libc.mallopt(M_TRIM_THRESHOLD, 128 << 20)
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        cv2.setNumThreads(threads)
+        if glibc:
+            libc.malloc_trim(0)
 
 
 class _Steps:
@@ -276,23 +306,36 @@ class _Steps:
     def run(self, pool: ThreadPoolExecutor) -> Iterator[dict[str, Any]]:
         """A journal entry for each group, in order."""
         looking: deque[tuple[Group, Future[list[_Candidate]]]] = deque()
-        writing: deque[tuple[Future[dict[str, Any]] | dict[str, Any]]] = deque()
+        writing: deque[Future[dict[str, Any]] | dict[str, Any]] = deque()
 
         def finished() -> dict[str, Any]:
-            (entry,) = writing.popleft()
+            entry = writing.popleft()
             return entry.result() if isinstance(entry, Future) else entry
+
+        def judge_next() -> None:
+            group, candidates = looking.popleft()
+            kept, entry = self._judged(group, candidates.result())
+            writing.append(entry if kept is None else pool.submit(self._store, kept, entry))
 
         for group in self._groups:
             ordered = [self._in_order(self._frames[index]) for index in group.candidates]
-            looking.append((group, pool.submit(self._look, group, ordered)))
-            if len(looking) >= AHEAD:
-                writing.append((self._judged(*looking.popleft(), pool),))
-            while writing and (len(writing) >= AHEAD or _is_done(*writing[0])):
+            if self._judge.chooses:
+                looking.append((group, pool.submit(self._look, group, ordered)))
+                if len(looking) >= AHEAD:
+                    judge_next()
+            else:
+                writing.append(pool.submit(self._take, group, ordered))
+            while writing and (len(writing) >= AHEAD or _is_done(writing[0])):
                 yield finished()
         while looking:
-            writing.append((self._judged(*looking.popleft(), pool),))
+            judge_next()
         while writing:
             yield finished()
+
+    def _take(self, group: Group, ordered: list[dict[str, Any]]) -> dict[str, Any]:
+        """All steps at once, where no frame decides on another."""
+        kept, entry = self._judged(group, self._look(group, ordered))
+        return entry if kept is None else self._store(kept, entry)
 
     def _in_order(self, frame: "Frame") -> dict[str, Any]:
         """What of a frame must be loaded by this thread: arrays, bytes, or the error instead."""
@@ -321,10 +364,8 @@ class _Steps:
                 result.append(_Candidate(index, None, None, loaded, error))
         return result
 
-    def _judged(
-        self, group: Group, future: "Future[list[_Candidate]]", pool: ThreadPoolExecutor
-    ) -> "Future[dict[str, Any]] | dict[str, Any]":
-        candidates = future.result()
+    def _judged(self, group: Group, candidates: list[_Candidate]) -> tuple[_Candidate | None, dict[str, Any]]:
+        """The frame to keep, if there is one, and the group's journal entry before it is stored."""
         dropped = list(group.left_out)
         for item in candidates:
             if item.problem is not None:
@@ -334,7 +375,7 @@ class _Steps:
         others = [item for k, item in enumerate(whole) if k != best]
         dropped += [(item.number, reason) for item, reason in zip(others, reasons, strict=True)]
         entry: dict[str, Any] = {"row": None, "look": None, "dropped": sorted(dropped), "notes": {}}
-        return entry if best is None else pool.submit(self._store, whole[best], entry)
+        return None if best is None else whole[best], entry
 
     def _store(self, item: _Candidate, entry: dict[str, Any]) -> dict[str, Any]:
         assert item.rgb is not None and item.look is not None

@@ -17,6 +17,10 @@ ABANDONED_AFTER = 24 * 3600.0
 """Seconds after which what another, interrupted read left behind is removed."""
 
 
+FLUSHED_EVERY = 0.5
+"""Seconds."""
+
+
 class Partial:
     """The folder `.NAME.KEY.reading`; `done` is what its journal holds: one entry for each group of frames, in order.
 
@@ -26,11 +30,14 @@ class Partial:
 
     def __init__(self, folder: Path, done: list[dict[str, Any]], journal: IO[str]):
         self.folder, self.done, self._journal = folder, done, journal
+        self._flushed = time.monotonic()
 
     def add(self, entry: dict[str, Any]) -> None:
-        """Note that a group is done: its files are written."""
+        """Note that a group is done: its files are written. A kill loses the notes of the last moment."""
         self._journal.write(json.dumps(entry) + "\n")
-        self._journal.flush()
+        if time.monotonic() - self._flushed > FLUSHED_EVERY:
+            self._journal.flush()
+            self._flushed = time.monotonic()
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ OPENGL_TO_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 """Right-multiplied: the camera's y and z change sign; the world stays as it is."""
 
 RIGID_TOLERANCE = 1e-3
+_NO_TURN, _LAST_ROW = np.eye(3), np.array([0.0, 0.0, 0.0, 1.0])
 FURTHEST = 1e5
 """Metres from the origin beyond which a position cannot be meant."""
 
@@ -36,8 +37,8 @@ def checked(matrix: object, where: str, remedy: str = "Correct the pose, or remo
         raise UserError(f"{where} has a value that is not finite. {remedy}")
     rotation = pose[:3, :3]
     with np.errstate(over="ignore", invalid="ignore"):
-        error = np.abs(rotation.T @ rotation - np.eye(3)).max()
-    if not error <= RIGID_TOLERANCE or np.abs(pose[3] - [0, 0, 0, 1]).max() > RIGID_TOLERANCE:
+        error = np.abs(rotation.T @ rotation - _NO_TURN).max()
+    if not error <= RIGID_TOLERANCE or np.abs(pose[3] - _LAST_ROW).max() > RIGID_TOLERANCE:
         raise UserError(f"{where} is not rigid (scaled or skewed by {error:.3g}). {remedy}")
     if np.linalg.det(rotation) < 0:
         raise UserError(f"{where} is mirrored (determinant -1). {remedy}")

@@ -1,5 +1,6 @@
 """A Space: a folder of walks and of what was derived from them."""
 
+import os
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -105,7 +106,7 @@ class Walk:
     def __init__(self, path: Path, frames: pa.Table, record: WalkRecord):
         self.path, self.name, self.frames, self.record = path, path.name, frames, record
         self.ids: list[str] = frames["id"].to_pylist()
-        self._files: dict[str, dict[str, Path]] = {}
+        self._files: dict[str, dict[str, str]] = {}
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -143,7 +144,7 @@ class Walk:
                 f"{self.folder(modality) / name}.*: not found. Run `tst derive` or `tst label` for "
                 f"{modality}, or read the walk again."
             )
-        return files[name]
+        return Path(files[name])
 
     def read(self, modality: str, index: int) -> np.ndarray:
         """Stored values of frame `index` (docs/spaces.md has shapes and units).
@@ -191,9 +192,12 @@ class Walk:
             raise UserError(f"{path}: not readable ({reason}). Restore it, or remove it.") from None
         return list(zip(table["id"].to_pylist(), table["reason"].to_pylist(), strict=True))
 
-    def _scan(self, modality: str) -> dict[str, Path]:
-        folder = self.folder(modality)
-        files = {path.stem: path for path in folder.iterdir() if path.name[0] != "."} if folder.is_dir() else {}
+    def _scan(self, modality: str) -> dict[str, str]:
+        """Paths of a modality's files by their stems; plain strings, as there may be 10^5."""
+        files: dict[str, str] = {}
+        if self.folder(modality).is_dir():
+            with os.scandir(self.folder(modality)) as entries:
+                files = {os.path.splitext(e.name)[0]: e.path for e in entries if e.name[0] != "."}  # noqa: PTH122
         self._files[modality] = files
         return files
 
@@ -310,7 +314,7 @@ class Space:
         check_aspect(path, modality, size, rgb)
 
 
-def check_aspect(path: Path, modality: str, size: tuple[int, int], rgb: tuple[int, int]) -> None:
+def check_aspect(path: Path | str, modality: str, size: tuple[int, int], rgb: tuple[int, int]) -> None:
     """Refuse a file whose (height, width) is not that of the RGB image up to a scale (2 % or a pixel of rounding)."""
     height, width = size
     expected = height * rgb[1] / rgb[0]
