@@ -64,6 +64,16 @@ def models_of(run: Path) -> dict[str, Path]:
     return {name: path for path, name in names.items()}
 
 
+def scores_of_self_training(run: Path) -> dict[str, dict[str, Any]]:
+    """Scores that self-training has left of its models, by what was predicted with what (`Model.identity`)."""
+    found = {}
+    for folder in run.glob("*/*/seed-*/round-*/labels"):
+        if (folder / "done.json").exists():
+            identity = read_json(folder / "config.json")["inputs"]["probabilities"]
+            found[digest(identity)] = read_json(folder / "done.json")["score"]
+    return found
+
+
 def agreement_of(space_map: SpaceMap, probabilities: Probabilities) -> dict[str, Any]:
     """Label-free scores on a map that is there."""
     return score(fuse(space_map, probabilities).votes_VC)
@@ -122,11 +132,13 @@ def main() -> None:
     copies = CopiesConfig(flip=True, scales=(1.0,))
     space_map = build(Views(space, MapConfig()))
     models = {name: path for run in options.runs for name, path in models_of(run).items()}
+    known = {key: value for run in options.runs for key, value in scores_of_self_training(run).items()}
     table = []
     for name, path in track(list(models.items()), "models"):
         kept = options.out / f"{digest(name, read_json(path / 'done.json'))}.json"
         if not kept.exists():
-            found = agreement_of(space_map, Model(path, space, copies))
+            model = Model(path, space, copies)
+            found = known.get(digest(model.identity)) or agreement_of(space_map, model)
             earlier = next(iter(sorted(path.glob("evaluate-*/confusions.npz"))), None)
             confusions = FrameConfusions.load(earlier) if earlier else evaluate(path, labelled, config=settings.predict)
             write_json(
