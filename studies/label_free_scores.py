@@ -104,20 +104,19 @@ def draw(table: list[dict[str, Any]], fooling: list[dict[str, Any]], path: Path)
     """Scatter plots, one a score; a colour for each kind of model."""
     kinds = list(dict.fromkeys(item["kind"] for item in table))
     colours = mpl.colormaps["tab10"]
-    figure = Figure(figsize=(4 * len(SCORES), 4), layout="constrained")
+    figure = Figure(figsize=(3.5 * len(SCORES) + 2, 4), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(SCORES), sharey=True), SCORES, strict=True):
         for number, kind in enumerate(kinds):
             chosen = [item for item in table if item["kind"] == kind]
             x, y = ([item[key] for item in chosen] for key in (name, "miou"))
             axes.scatter(x, y, color=colours(number % 10), s=24, label=kind)
-        for item in fooling:
+        for number, item in enumerate(fooling):  # their names one below the other: some lie together
             axes.axvline(item[name], color="0.6", linewidth=1, linestyle=":")
-            axes.text(
-                item[name], axes.get_ylim()[1], f" {item['name']}", rotation=90, fontsize=7, va="top", color="0.4"
-            )
+            where = {"x": item[name], "y": 0.98 - 0.13 * number, "transform": axes.get_xaxis_transform()}
+            axes.text(**where, s=f" {item['name']}", rotation=90, fontsize=7, va="top", color="0.4")
         axes.set_xlabel(f"{name} without labels")
     figure.axes[0].set_ylabel("mIoU on the labelled walk")
-    figure.axes[0].legend(fontsize=7)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), fontsize=7, loc="outside right center")
     figure.savefig(path, dpi=110)
 
 
