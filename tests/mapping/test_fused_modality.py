@@ -28,7 +28,9 @@ def truth(source: str) -> list[np.ndarray]:
     return [DIRECTIONS[item] if source == "dinov2" else item.astype(np.uint8) for item in labels]
 
 
-def label(space: Space, source: str, frames: int = len(poses())) -> list[np.ndarray]:
+def label(
+    space: Space, source: str, frames: int = len(poses()), classes: tuple[str, ...] = tuple(CLASSES)
+) -> list[np.ndarray]:
     """Write labels of which a quarter of the blocks is wrong; returns them."""
     random, modality = np.random.default_rng(0), MODALITIES[source]
     made = []
@@ -41,7 +43,7 @@ def label(space: Space, source: str, frames: int = len(poses())) -> list[np.ndar
         folder.mkdir(exist_ok=True)
         modality.save(folder / f"{walk.ids[row]}{modality.extension}", made[-1])
     entry = {"from": ["rgb"], "labeller": source, "licence": "CC-BY-NC-4.0", "non_commercial": True, "weights": "w"}
-    space.record_derived({source: {**entry, "classes": CLASSES if source == "ade20k" else []}})
+    space.record_derived({source: {**entry, "classes": list(classes) if source == "ade20k" else []}})
     return made
 
 
@@ -103,6 +105,14 @@ def test_a_stopped_fusion_goes_on_and_others_are_refused(read: Callable[..., Spa
     with pytest.raises(UserError, match="fused from other values"):
         fuse_modality(Space.open(space.path), "ade20k", CONFIG)
     fuse_modality(Space.open(space.path), "ade20k", CONFIG, again=True)
+
+
+def test_masks_whose_classes_are_not_named_are_fused_too(read: Callable[..., Space]) -> None:
+    space = read(Walk(poses()))
+    own = label(space, "ade20k", classes=())
+    fuse_modality(Space.open(space.path), "ade20k", CONFIG)
+    fused = [walk.read("fused_ade20k", row) for walk, row in Space.open(space.path).frames()]
+    assert nearness("ade20k", fused) > nearness("ade20k", own)
 
 
 def test_what_cannot_be_fused_is_told(read: Callable[..., Space]) -> None:

@@ -161,7 +161,8 @@ def _conversions(space: Space, source: str) -> tuple[Callable[[np.ndarray], np.n
             return np.where(features.valid_array(fused_hwC)[..., None], fused_hwC, own_hwC)
 
         return features.unpack, packed
-    count = len(space.file.provenance[source]["classes"])
+    classes = space.file.provenance.get(source, {}).get("classes")  # none where the capture brought its own masks
+    count = len(classes) if classes else modality.unknown
     one_hot = np.eye(256, count, dtype=np.float32)  # what is unknown votes for nothing
 
     def voted(found: Found, view: View, own_hw: np.ndarray, least: int) -> np.ndarray:
