@@ -13,7 +13,6 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from tst.evaluation.comparison import Comparison, Difference, compare
-from tst.evaluation.evaluate import evaluate
 from tst.evaluation.metrics import FrameConfusions
 from tst.files import read_json
 from tst.finetuning.self_training import SelfTrainConfig, self_train
@@ -22,8 +21,9 @@ from tst.mapping.predictions import CopiesConfig, Model
 from tst.mapping.space_map import build, fuse
 from tst.mapping.views import Views
 from tst.presets import SpecializeConfig
+from tst.space.cache import fingerprint
 from tst.space.space import Space
-from tst.specialization import folder_of
+from tst.specialization import evaluated, folder_of
 
 
 class Study:
@@ -40,6 +40,7 @@ class Study:
         self.space, self.transfer, self.labelled = (
             Space.open(config["inputs"][name]) for name in ("space", "transfer", "evaluate")
         )
+        self.frames = fingerprint(self.labelled, self.labelled.modalities())
         self.settings = SpecializeConfig.model_validate(config["config"])
 
     def models(self, row: str) -> list[Path]:
@@ -51,10 +52,8 @@ class Study:
         return finished
 
     def measured(self, model: Path) -> FrameConfusions:
-        """Confusions of a model on the evaluation Space, kept in its folder."""
-        folder = model / "evaluate-study"
-        if not (folder / "scores.json").exists():
-            evaluate(model, self.labelled, folder, config=self.settings.predict)
+        """Confusions of a model on the evaluation Space, those of `tst specialize` where it measured the model."""
+        folder = evaluated(model, self.labelled, self.frames, self.settings.predict)
         return FrameConfusions.load(folder / "confusions.npz")
 
     def trained(self, row: str, config: SelfTrainConfig, into: str) -> list[Path]:
@@ -72,7 +71,7 @@ class Study:
 
     def map(self, model: Path) -> FrameConfusions:
         """What the map of a model's predictions says on the evaluation Space."""
-        file = model / "evaluate-study" / "map.npz"
+        file = model / f"map-{self.frames}.npz"
         if not file.exists():
             copies = self.settings.selftraining.copies
             views = Views(self.space, self.settings.selftraining.fuse.map)

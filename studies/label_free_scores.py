@@ -17,7 +17,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.stats import kendalltau, spearmanr
 
-from tst.evaluation.evaluate import evaluate
 from tst.evaluation.metrics import FrameConfusions, summarise
 from tst.files import digest, read_json, write_json
 from tst.mapping.predictions import CopiesConfig, Model, Probabilities
@@ -26,7 +25,9 @@ from tst.mapping.space_map import SpaceMap, build, fuse
 from tst.mapping.views import MapConfig, Views
 from tst.presets import SpecializeConfig
 from tst.progress import track
+from tst.space.cache import fingerprint
 from tst.space.space import Space
+from tst.specialization import evaluated
 
 SCORES = ("kappa", "information", "self_miou", "consistency")
 
@@ -130,6 +131,7 @@ def main() -> None:
     settings = SpecializeConfig.model_validate(config["config"])
     copies = CopiesConfig(flip=True, scales=(1.0,))
     space_map = build(Views(space, MapConfig()))
+    frames = fingerprint(labelled, labelled.modalities())
     models = {name: path for run in options.runs for name, path in models_of(run).items()}
     known = {key: value for run in options.runs for key, value in scores_of_self_training(run).items()}
     table = []
@@ -138,11 +140,9 @@ def main() -> None:
         if not kept.exists():
             model = Model(path, space, copies)
             found = known.get(digest(model.identity)) or agreement_of(space_map, model)
-            earlier = next(iter(sorted(path.glob("evaluate-*/confusions.npz"))), None)
-            confusions = FrameConfusions.load(earlier) if earlier else evaluate(path, labelled, config=settings.predict)
-            write_json(
-                kept, {"name": name, "kind": kind_of(name), "miou": summarise(confusions.matrices).miou, **found}
-            )
+            confusions = FrameConfusions.load(evaluated(path, labelled, frames, settings.predict) / "confusions.npz")
+            miou = summarise(confusions.matrices).miou
+            write_json(kept, {"name": name, "kind": kind_of(name), "miou": miou, **found})
         table.append(read_json(kept))
     classes = labelled.classes or []
     fooling = [

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -64,3 +65,8 @@ def digest(*parts: Any) -> str:
     """Short content hash (16 hex digits) of JSON-able parts."""
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def timestamp() -> str:
+    """The time in UTC to the second, ISO 8601, for records."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

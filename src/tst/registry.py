@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import pkgutil
+from operator import attrgetter
 from typing import Any
 
 
@@ -17,3 +18,11 @@ def classes_in(package: str, base: type) -> list[Any]:
             if value.__module__ == module.__name__:
                 found.append(value)
     return found
+
+
+def instances_in(package: str, base: type, order: str) -> dict[str, Any]:
+    """By name, one instance of each of those that have a name, sorted by the attribute `order`."""
+    found = [kind() for kind in classes_in(package, base) if hasattr(kind, "name")]
+    registry = {item.name: item for item in sorted(found, key=attrgetter(order))}
+    assert len(registry) == len(found), f"two in {package} have one name"
+    return registry

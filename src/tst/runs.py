@@ -11,7 +11,6 @@ RUN/
 """
 
 import contextlib
-import datetime
 import fcntl
 import functools
 import hashlib
@@ -29,7 +28,7 @@ import torch
 from torch import Tensor
 
 from tst.errors import UserError
-from tst.files import atomic_path, read_json, write_json
+from tst.files import atomic_path, read_json, timestamp, write_json
 
 
 @functools.cache
@@ -204,7 +203,7 @@ def provenance(licences: list[dict[str, str]]) -> dict[str, Any]:
     """What made this run: code, versions, machine, command, licences."""
     cuda = torch.cuda.is_available()
     return {
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "created": timestamp(),
         "code": code_version(),
         "python": platform.python_version(),
         "torch": str(torch.__version__),

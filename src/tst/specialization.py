@@ -397,17 +397,21 @@ def _learning_rate(
 def _evaluations(
     space: Space, models: Mapping[str, list[Path]], config: EvaluateConfig, precision: Precision
 ) -> dict[str, list[Path]]:
-    """Folders by row with the evaluation of each model, made once for the same settings, model and frames."""
+    """Folders by row with the evaluation of each model."""
     frames = fingerprint(space, space.modalities())  # once: it looks at every file
+    return {
+        row: [evaluated(folder, space, frames, config, precision) for folder in folders]
+        for row, folders in models.items()
+    }
 
-    def evaluated(folder: Path) -> Path:
-        key = digest(config.model_dump(mode="json"), read_json(folder / "done.json"), frames)
-        path = folder / f"evaluate-{key}"
-        if not (path / "scores.json").exists():
-            evaluate(folder, space, path, config=config, precision=precision)
-        return path
 
-    return {row: [evaluated(folder) for folder in folders] for row, folders in models.items()}
+def evaluated(folder: Path, space: Space, frames: str, config: EvaluateConfig, precision: Precision = "auto") -> Path:
+    """Folder with the evaluation of a model, made once for the same settings, model and `frames` (a fingerprint)."""
+    key = digest(config.model_dump(mode="json"), read_json(folder / "done.json"), frames)
+    path = folder / f"evaluate-{key}"
+    if not (path / "scores.json").exists():
+        evaluate(folder, space, path, config=config, precision=precision)
+    return path
 
 
 def _report(

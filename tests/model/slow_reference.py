@@ -51,6 +51,24 @@ def mlp(state: dict[str, Tensor], name: str, x: Tensor) -> Tensor:
     return dense(state, f"{name}.fc2", hidden)
 
 
+def encoder_blocks(state: dict[str, Tensor], x: Tensor) -> Tensor:
+    for i in range(TEST.encoder_depth):
+        x = x + self_attention(state, f"encoder.{i}.attn", norm(state, f"encoder.{i}.norm1", x))
+        x = x + mlp(state, f"encoder.{i}.mlp", norm(state, f"encoder.{i}.norm2", x))
+    return norm(state, "encoder_norm", x)
+
+
+def decoder_blocks(state: dict[str, Tensor], y: Tensor, context: Tensor, masked: Tensor) -> Tensor:
+    for i in range(TEST.decoder_depth):
+        name = f"decoder.{i}"
+        y = y + self_attention(state, f"{name}.self_attn", norm(state, f"{name}.norm1", y), masked)
+        q = dense(state, f"{name}.cross_attn.q", norm(state, f"{name}.query_norm", y))
+        k, v = dense(state, f"{name}.cross_attn.kv", norm(state, f"{name}.context_norm", context)).chunk(2, -1)
+        y = y + attend(state, f"{name}.cross_attn", q, k, v, None)
+        y = y + mlp(state, f"{name}.mlp", norm(state, f"{name}.norm2", y))
+    return norm(state, "decoder_norm", y)
+
+
 def patch_of(image: Tensor, spec: ModalitySpec, position: int) -> Tensor:
     row, column = divmod(position, spec.grid[1])
     values = [

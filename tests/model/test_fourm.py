@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
-from slow_reference import TEST, attend, dense, mlp, norm, patch_of, self_attention
+from slow_reference import TEST, decoder_blocks, dense, encoder_blocks, patch_of
 from torch import Tensor
 
 from tst.errors import UserError
@@ -97,10 +97,7 @@ def reference(
         x = torch.stack(content) + torch.stack(emb)
         registers = state["register_tokens"][0] if "register_tokens" in state else x[:0]
         x = torch.cat([registers, x])
-        for i in range(TEST.encoder_depth):
-            x = x + self_attention(state, f"encoder.{i}.attn", norm(state, f"encoder.{i}.norm1", x))
-            x = x + mlp(state, f"encoder.{i}.mlp", norm(state, f"encoder.{i}.norm2", x))
-        x = norm(state, "encoder_norm", x)
+        x = encoder_blocks(state, x)
         features.append(x[len(registers) :])
         context = dense(state, "decoder_proj_context", x) + torch.cat([torch.zeros_like(registers), torch.stack(emb)])
 
@@ -114,14 +111,7 @@ def reference(
             ]
         )
         masked = torch.tensor([[one.name != other.name for other, _ in chosen] for one, _ in chosen])
-        for i in range(TEST.decoder_depth):
-            name = f"decoder.{i}"
-            y = y + self_attention(state, f"{name}.self_attn", norm(state, f"{name}.norm1", y), masked)
-            q = dense(state, f"{name}.cross_attn.q", norm(state, f"{name}.query_norm", y))
-            k, v = dense(state, f"{name}.cross_attn.kv", norm(state, f"{name}.context_norm", context)).chunk(2, -1)
-            y = y + attend(state, f"{name}.cross_attn", q, k, v, None)
-            y = y + mlp(state, f"{name}.mlp", norm(state, f"{name}.norm2", y))
-        y = norm(state, "decoder_norm", y)
+        y = decoder_blocks(state, y, context, masked)
         for (spec, position), vector in zip(chosen, y, strict=True):
             logits = state[f"decoder_embeddings.{spec.name}.to_logits.weight"] @ vector
             terms.setdefault(spec.name, []).append(-logits.log_softmax(-1)[inputs[spec.name][b, position]])

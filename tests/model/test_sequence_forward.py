@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from slow_reference import TEST, attend, dense, mlp, norm, patch_of, self_attention
+from slow_reference import TEST, decoder_blocks, dense, encoder_blocks, patch_of
 from torch import Tensor
 
 from tst.errors import UserError
@@ -103,10 +103,7 @@ def reference(state: dict[str, Tensor], inputs: dict[str, Tensor], targets: dict
         x = torch.stack(content) + torch.stack(emb)
         registers = state["register_tokens"][0] if "register_tokens" in state else x[:0]
         x = torch.cat([registers, x])
-        for i in range(TEST.encoder_depth):
-            x = x + self_attention(state, f"encoder.{i}.attn", norm(state, f"encoder.{i}.norm1", x))
-            x = x + mlp(state, f"encoder.{i}.mlp", norm(state, f"encoder.{i}.norm2", x))
-        x = norm(state, "encoder_norm", x)
+        x = encoder_blocks(state, x)
         context = dense(state, "decoder_proj_context", x) + torch.cat([torch.zeros_like(registers), torch.stack(emb)])
 
         # Decoder tokens, labels, modality, and 4M's compressed attention mask.
@@ -136,14 +133,7 @@ def reference(state: dict[str, Tensor], inputs: dict[str, Tensor], targets: dict
         other = torch.tensor([[one != two for two in kinds] for one in kinds])
         masked = (order[None] >= reach[:, None]) | other
         z = torch.stack(y)
-        for i in range(TEST.decoder_depth):
-            name = f"decoder.{i}"
-            z = z + self_attention(state, f"{name}.self_attn", norm(state, f"{name}.norm1", z), masked)
-            q = dense(state, f"{name}.cross_attn.q", norm(state, f"{name}.query_norm", z))
-            k, v = dense(state, f"{name}.cross_attn.kv", norm(state, f"{name}.context_norm", context)).chunk(2, -1)
-            z = z + attend(state, f"{name}.cross_attn", q, k, v, None)
-            z = z + mlp(state, f"{name}.mlp", norm(state, f"{name}.norm2", z))
-        z = norm(state, "decoder_norm", z)
+        z = decoder_blocks(state, z, context, masked)
         for kind, label, vector in zip(kinds, labels, z, strict=True):
             logits = state[f"decoder_embeddings.{kind}.to_logits.weight"] @ vector
             terms.setdefault(kind, []).append(-logits.log_softmax(-1)[label])

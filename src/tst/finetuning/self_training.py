@@ -29,7 +29,7 @@ from tst.config import Config
 from tst.errors import UserError
 from tst.files import atomic_path, read_json
 from tst.finetuning.model import TaskModel, load_model, save_model
-from tst.finetuning.transfer import split_frames, validation_score
+from tst.finetuning.transfer import labelled_crops, split_frames, validation_score
 from tst.loop import OptimConfig, Precision, fit, make_fabric
 from tst.mapping.labels import FuseConfig, FusedLabels, fused_labels
 from tst.mapping.predictions import CopiesConfig, Model
@@ -171,10 +171,8 @@ def _round(
         count = max(1, round(config.optim.batch_size * config.share))
 
         def loss(wrapped: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-            where = draw_crops(true, train, config.optim.batch_size - count, views, generator)
-            stored = {name: true.crop(name, *where, views.resolution) for name in names}
-            stored["rgb"] = config.jitter.apply(stored["rgb"], generator)
-            supervised = wrapped(stored, true.crop(label, *where, views.resolution))
+            labelled_count = config.optim.batch_size - count
+            supervised = wrapped(*labelled_crops(model, true, train, labelled_count, views, config.jitter, generator))
             where = draw_crops(here, usable, count, views, generator)
             stored = {name: here.crop(name, *where, views.resolution) for name in names}
             stored["rgb"] = hide(config.strong.apply(stored["rgb"], generator), config.hidden, config.blocks, generator)

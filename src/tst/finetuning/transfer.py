@@ -208,6 +208,27 @@ def split_frames(space: Space, validation_share: float) -> tuple[Tensor, Tensor]
     return torch.from_numpy(train), torch.from_numpy(validation)
 
 
+def labelled_crops(
+    model: TaskModel,
+    source: FrameSource,
+    frames: Tensor,
+    count: int,
+    views: ViewConfig,
+    jitter: JitterConfig,
+    generator: torch.Generator,
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Random crops of labelled frames to train on: what the model looks at, as stored but for the jitter; and labels.
+
+    Args:
+        frames: to draw from.
+        count: how many crops.
+    """
+    where = draw_crops(source, frames, count, views, generator)
+    stored = {name: source.crop(name, *where, views.resolution) for name in model.inputs}
+    stored["rgb"] = jitter.apply(stored["rgb"], generator)
+    return stored, source.crop(model.task.label, *where, views.resolution)
+
+
 def validation_score(model: TaskModel, source: FrameSource, frames: Tensor) -> dict[str, float]:
     """The task's scores on the centred squares of labelled frames, named `val_...`."""
     outputs, labels = [], []
@@ -225,10 +246,9 @@ def _train(fabric: Any, run: Run, model: TaskModel, source: FrameSource, config:
     steps = config.epochs * steps_an_epoch
 
     def step(wrapped: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        where = draw_crops(source, train, config.optim.batch_size, config.views, generator)
-        stored = {name: source.crop(name, *where, config.views.resolution) for name in model.inputs}
-        stored["rgb"] = config.jitter.apply(stored["rgb"], generator)
-        return wrapped(stored, source.crop(task.label, *where, config.views.resolution)), {}
+        count = config.optim.batch_size
+        stored, labels = labelled_crops(model, source, train, count, config.views, config.jitter, generator)
+        return wrapped(stored, labels), {}
 
     groups = model.groups(config.optim.lr, config.optim.weight_decay, config.layer_decay)
     model_, summary = fit(

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tst.backbones.base import resize
-from tst.backbones.hub import check_names, need
+from tst.backbones.hub import load_strict, need
 from tst.errors import UserError
 from tst.labellers.base import Labeller, Request, content_key, scaled, weights_path
 from tst.licences import licence_of, tell
@@ -69,16 +69,8 @@ class Hed(Labeller):
     def load(cls, request: Request) -> Self:
         """See `Labeller.load`."""
         path = weights_path(cls, request)
-        state = read_keras(path)
         network = HedNetwork(STAGES)
-        own = network.state_dict()
-        check_names(
-            path,
-            missing=[name for name in own if name not in state],
-            unknown=[name for name in state if name not in own],
-            shapes=[name for name in own if name in state and state[name].shape != own[name].shape],
-        )
-        network.load_state_dict(state)
+        load_strict(network, read_keras(path), path)
         licence = licence_of(path, "MIT")
         tell(request.name, licence)
         return cls(request, network, licence)

@@ -1,7 +1,6 @@
 """`tst label`: trained models label every frame of a Space, and what they write is a modality like any other."""
 
 import contextlib
-import datetime
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,13 +16,14 @@ from pydantic import Field, PositiveInt
 
 from tst.config import Config
 from tst.errors import UserError
+from tst.files import timestamp
 from tst.labellers import LABELLERS, kind_of
 from tst.labellers.base import Labeller, Request
 from tst.labellers.batching import Batches, memory_limit
 from tst.labellers.provenance import check_same, differences, entry_of
 from tst.loop import Precision, make_fabric
 from tst.progress import track
-from tst.space.folders import disk_full_is_told, locked
+from tst.space.folders import made_and_locked
 from tst.space.space import Space, Walk
 
 T = TypeVar("T")
@@ -109,12 +109,7 @@ def label(
     results = []
     for request in requests:
         labeller = LABELLERS[request.kind].load(request)
-        with contextlib.ExitStack() as stack:
-            for walk in space.walks.values():  # another process that labels the same waits, and finds it done
-                folder = labeller.folder(walk)
-                with disk_full_is_told(folder):
-                    folder.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(locked(folder))
+        with made_and_locked(labeller.folder(walk) for walk in space.walks.values()):
             results.append(_label(Space.open(space.path), labeller, request, config, again, ray, workers))
     return results
 
@@ -146,9 +141,8 @@ def _label(
     todo = [(walk, index) for walk in walks for index in labeller.missing(walk)]
     fabric = make_fabric(precision=config.precision)
     if todo:
-        when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         # Before the first file, so that a stopped run is never taken up with other weights or settings.
-        made = {**entry_of(labeller), "precision": str(config.precision), "date": when}
+        made = {**entry_of(labeller), "precision": str(config.precision), "date": timestamp()}
         space.record_derived({labeller.modality: made})
     start, batches = time.perf_counter(), new_batches(fabric, config)
     if ray is None:

@@ -5,10 +5,7 @@ A modality of its own beside the labeller's: as a target of pre-training it asks
 Shape suffixes: H height and W width of a view's depth, h and w of the stored arrays, C channels, P pixels.
 """
 
-import contextlib
-import datetime
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import cv2
@@ -17,7 +14,7 @@ from pydantic import PositiveInt
 
 from tst.config import Config
 from tst.errors import UserError
-from tst.files import digest
+from tst.files import digest, timestamp
 from tst.mapping.averages import Averages
 from tst.mapping.look_up import Found, look_up
 from tst.mapping.space_map import SpaceMap, build
@@ -25,7 +22,7 @@ from tst.mapping.views import MapConfig, View, Views
 from tst.modalities import MODALITIES
 from tst.modalities.features import FeatureMap
 from tst.progress import track
-from tst.space.folders import locked
+from tst.space.folders import made_and_locked
 from tst.space.space import Space
 
 FUSED = {modality.fuses: name for name, modality in MODALITIES.items() if modality.fuses}
@@ -66,10 +63,7 @@ def fuse_modality(
         raise UserError(f"{space.path}: has no {source}. Run `tst label {space.path} --with {source}=PATH` first.")
     name = FUSED[source]
     walks = list(space.walks.values())
-    with contextlib.ExitStack() as stack:
-        for walk in walks:  # another process that fuses the same waits, and finds it done
-            walk.folder(name).mkdir(parents=True, exist_ok=True)
-            stack.enter_context(locked(walk.folder(name)))
+    with made_and_locked(walk.folder(name) for walk in walks):
         posed = any(walk.frames["pose"].null_count < len(walk) for walk in walks)
         views = Views(space, config.map) if posed else None
         made = _entry(space, source, views, config)
@@ -85,8 +79,7 @@ def fuse_modality(
                     path.unlink()
         missing = {walk.name: set(walk.missing(name)) for walk in walks}
         if any(missing.values()):
-            when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-            space.record_derived({name: {**made, "date": when}})
+            space.record_derived({name: {**made, "date": timestamp()}})
             _write(space, source, views, missing, config)
     return name
 
@@ -111,27 +104,28 @@ def _write(
     space: Space, source: str, views: Views | None, missing: dict[str, set[str]], config: FuseModalityConfig
 ) -> None:
     modality, rows = MODALITIES[FUSED[source]], space.frames()
+    wanted = {n for n, (walk, row) in enumerate(rows) if walk.ids[row] in missing[walk.name]}
 
     def own(frame: int) -> np.ndarray:
         walk, row = rows[frame]
         return walk.read(source, row)
 
-    def save(frame: int, value: Callable[[], np.ndarray]) -> None:
+    def save(frame: int, value: np.ndarray) -> None:
         walk, row = rows[frame]
-        if walk.ids[row] in missing[walk.name]:
-            modality.save(walk.folder(modality.name) / f"{walk.ids[row]}{modality.extension}", value())
+        modality.save(walk.folder(modality.name) / f"{walk.ids[row]}{modality.extension}", value)
 
     on_map = set(views.frames.tolist()) if views else set()
-    for frame in track(sorted({*range(len(rows))} - on_map), f"{modality.name} beyond the map"):
-        save(frame, partial(own, frame))
-    if views is None:
+    for frame in track(sorted(wanted - on_map), f"{modality.name} beyond the map"):
+        save(frame, own(frame))
+    if views is None or not wanted & on_map:
         return
     vectors, stored = _conversions(space, source)
     space_map = build(views)
     sums = _averaged(space_map, lambda frame: vectors(own(frame)))
     for _, view in views.each(f"writing {modality.name} of {space.name}"):
-        found = look_up(space_map.cells, sums, view.points_HW3.reshape(-1, 3), view.known_HW.ravel())
-        save(view.frame, partial(stored, found, view, own(view.frame), config.least_views))
+        if view.frame in wanted:
+            found = look_up(space_map.cells, sums, view.points_HW3.reshape(-1, 3), view.known_HW.ravel())
+            save(view.frame, stored(found, view, own(view.frame), config.least_views))
 
 
 def _averaged(space_map: SpaceMap, vectors: Callable[[int], np.ndarray]) -> Averages:

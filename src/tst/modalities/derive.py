@@ -1,11 +1,11 @@
 """`tst derive`: compute modalities from others, for every frame of a Space."""
 
-import datetime
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from tst.errors import UserError
+from tst.files import timestamp
 from tst.modalities import MODALITIES
 from tst.progress import track
 from tst.space.space import Space, Walk
@@ -52,9 +52,9 @@ def derive(space: Space, modalities: Sequence[str] | None = None) -> Space:
             )
         if not todo:
             continue
-        when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         # Before the first file, so that a stopped derivation is never taken up by another version.
-        space.record_derived({name: {"from": list(modality.sources), "version": modality.version, "date": when}})
+        made = {"from": list(modality.sources), "version": modality.version, "date": timestamp()}
+        space.record_derived({name: made})
         with ThreadPoolExecutor(WORKERS) as pool:  # NumPy and OpenCV release the interpreter's lock
             jobs = [pool.submit(_derive_one, name, walk, index) for walk, index in todo]
             try:

@@ -4,7 +4,7 @@ import contextlib
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tst.errors import UserError
@@ -21,6 +21,17 @@ def disk_full_is_told(path: Path) -> Iterator[None]:
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise UserError(f"{path}: cannot be written ({error.strerror}). Choose a folder of your own.") from error
         raise
+
+
+@contextlib.contextmanager
+def made_and_locked(folders: Iterable[Path]) -> Iterator[None]:
+    """Make folders, and hold their locks: another process that is to fill the same waits, and finds it done."""
+    with contextlib.ExitStack() as stack:
+        for folder in folders:
+            with disk_full_is_told(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(folder))
+        yield
 
 
 @contextlib.contextmanager

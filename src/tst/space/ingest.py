@@ -11,7 +11,6 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,7 +21,7 @@ import pyarrow.parquet as pq
 
 import tst
 from tst.errors import UserError
-from tst.files import digest, write_json
+from tst.files import digest, timestamp, write_json
 from tst.progress import track
 from tst.space import orientation
 from tst.space.choosing import Group, Judge, Look, ReadConfig, groups, look
@@ -97,7 +96,7 @@ def add_walk(
         record = WalkRecord(
             format=recording.format,
             source=recording.source.resolve().name,
-            date=datetime.now(UTC).isoformat(timespec="seconds"),
+            date=timestamp(),
             tst_version=tst.__version__,
             frames=len(rows),
             modalities=[m for m in recording.frames[0].files if any((walk / m).iterdir())],
