@@ -49,7 +49,16 @@ OPTIONS = {
         "--views.resolution",
         "--head-channels",
     ],
-    "selftrain": ["--model", "--labelled", "--out", "--rounds", "--steps", "--fuse.share", "--fuse.map.cell"],
+    "selftrain": [
+        "--model",
+        "--labelled",
+        "--out",
+        "--teacher",
+        "--rounds",
+        "--steps",
+        "--fuse.share",
+        "--fuse.map.cell",
+    ],
     "evaluate": ["--out", "--preset", "--scale", "--flip", "--batch-size"],
     "demo": ["--out", "--seed", "--rooms", "--transfer-houses", "--specialize.pretrain.steps"],
     "house make": [

@@ -333,7 +333,9 @@ def test_what_learns_from_pseudo_labels_stands_beside_sensors_alone(world: World
     assert "TST-MM + pseudo-labels must NOT be used commercially: hed by hed-x" in page
 
 
-def test_a_row_that_trained_itself_further_stands_beside_the_one_it_came_from(world: World) -> None:
+def test_a_row_that_trained_itself_further_stands_beside_the_one_it_came_from(
+    world: World, others: dict[str, Path]
+) -> None:
     with pytest.raises(UserError, match=r"--selftrain TST-XX: no such row. Choose of: all, scratch"):
         world.specialize(CONFIG.replace(rows=("scratch",), selftrain=("TST-XX",)), out="unknown")
     settings = SelfTrainConfig(
@@ -358,6 +360,17 @@ def test_a_row_that_trained_itself_further_stands_beside_the_one_it_came_from(wo
     assert all(f"| {name} | 1 |" in printed for name in names)
     before = weights(out)
     assert study("fusion.py", str(out), *arguments).endswith(printed.partition("\n| |")[2]) and weights(out) == before
+
+    config = config.replace(
+        rows=("scratch",), off_the_shelf=(f"segformer={others['segformer']}",), selftrain_teachers=("segformer",)
+    )
+    taught = world.specialize(config, out="selftrained")
+    assert [row.name for row in taught.rows] == [
+        *("scratch", "scratch + self-training", "scratch + self-training with segformer", "segformer off the shelf")
+    ]
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "scratch + self-training with segformer must NOT be used commercially" in page
+    assert "scratch + self-training must NOT" not in page
 
     printed = study("label_free_scores.py", str(out), "--out", str(out / "scores"))
     kept = json.loads((out / "scores" / "correlations.json").read_text())
@@ -434,3 +447,10 @@ def test_weights_that_are_not_there_are_told_before_anything_is_trained(
 def test_two_models_of_one_name_are_refused() -> None:
     with pytest.raises(UserError, match=r"a: two models of one name. Give each its own: NAME=PATH"):
         CONFIG.replace(baseline=("a=x",), off_the_shelf=("a=y",))
+
+
+def test_teachers_of_self_training_are_those_that_are_there() -> None:
+    with pytest.raises(UserError, match=r"selftrain_teachers b: not in off_the_shelf, of which there are: a"):
+        CONFIG.replace(off_the_shelf=("a=y",), selftrain=("scratch",), selftrain_teachers=("b",))
+    with pytest.raises(UserError, match=r"selftrain_teachers needs rows that are self-trained"):
+        CONFIG.replace(off_the_shelf=("a=y",), selftrain_teachers=("a",))

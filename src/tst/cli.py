@@ -479,6 +479,7 @@ def _selftrain(arguments: list[str]) -> Callable[..., None]:
         model: Path,
         labelled: Path,
         out: Path,
+        teacher: tyro.conf.UseAppendAction[tuple[Path, ...]] = (),
         config: Annotated[SelfTrainConfig, tyro.conf.arg(name="")] = _preset_of(arguments).selftraining,
     ) -> None:
         """Train a fine-tuned model further on an unlabelled walk, until it sees in one image what many views agree on.
@@ -490,9 +491,11 @@ def _selftrain(arguments: list[str]) -> Callable[..., None]:
             model: Run folder of a transfer.
             labelled: The labelled Space that it was fine-tuned on.
             out: Run folder.
+            teacher: Run folder of a further model of the same classes, whose predictions count in the pseudo-labels
+                as much as its own. Repeatable.
             config: Options.
         """
-        done = self_train(model, Space.open(space), Space.open(labelled), out, config=config)
+        done = self_train(model, Space.open(space), Space.open(labelled), out, teachers=teacher, config=config)
         summary = read_json(done / "done.json")
         scores = ", ".join(f"{item[config.score]:.1f}" for item in summary["scores"])
         print(f"{done}: label-free score ({config.score}) {scores}; kept round {summary['rounds']}")

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 UNKNOWN = "not stated"
@@ -37,6 +38,11 @@ def tell(name: str, licence: str) -> None:
         print(f"{name}: NON-COMMERCIAL USE ONLY ({licence}), and so is every model derived from it.", file=sys.stderr)
     else:
         print(f"{name}: licence {licence}", file=sys.stderr)
+
+
+def merged(*licences: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """Each entry once, in order."""
+    return [dict(item) for item in dict.fromkeys(tuple(item.items()) for items in licences for item in items)]
 
 
 def entry(name: str, licence: str, note: str) -> dict[str, str]:

@@ -62,6 +62,9 @@ class SpecializeConfig(Config):
     selftrain: tuple[str, ...] = ()
     """Rows that are trained further on what their own views of the space agree on, or `all`: each gets a second row,
     "ROW + self-training". Needs depth and poses (docs/selftraining.md)."""
+    selftrain_teachers: tuple[str, ...] = ()
+    """Names of `off_the_shelf` models that have a say in the pseudo-labels: each row of `selftrain` gets a third one,
+    "ROW + self-training with NAMES", beside the one that learns from itself alone."""
     selftraining: SelfTrainConfig = SelfTrainConfig()
     """Of those rows."""
     lr_trials: tuple[PositiveFloat, ...] = (1.0,)
@@ -93,6 +96,12 @@ class SpecializeConfig(Config):
         if both := set(self.pseudo_labels) & set(self.tokenize.modalities):
             raise ValueError(f"{', '.join(sorted(both))}: in pseudo_labels and in tokenize.modalities. Leave one out.")
         names = [name for row in ("baseline", "specialist", "off_the_shelf") for name, _ in named(getattr(self, row))]
+        shelf = [name for name, _ in named(self.off_the_shelf)]
+        if unknown := sorted(set(self.selftrain_teachers) - set(shelf)):
+            known = f"are: {', '.join(shelf)}" if shelf else "are none"
+            raise ValueError(f"selftrain_teachers {', '.join(unknown)}: not in off_the_shelf, of which there {known}.")
+        if self.selftrain_teachers and not self.selftrain:
+            raise ValueError("selftrain_teachers needs rows that are self-trained. Give selftrain as well.")
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"{', '.join(twice)}: two models of one name. Give each its own: NAME=PATH.")
         return self

@@ -37,7 +37,8 @@ from tst.tokenizers.train import tokenize
 
 # What may change between two commands on one folder: rows are added, those that are there stay.
 ADDABLE = {"seeds", "rows", "baseline", "baseline_resolution", "baseline_layer_decay"}
-ADDABLE |= {"specialist", "off_the_shelf", "class_mapping", "adapted", "pseudo_labels", "selftrain"}
+ADDABLE |= {"specialist", "off_the_shelf", "class_mapping", "adapted", "pseudo_labels"}
+ADDABLE |= {"selftrain", "selftrain_teachers"}
 SELFTRAINED = " + self-training"
 NONE = {"samples": 0, "seconds": 0}
 
@@ -117,6 +118,11 @@ def folder_of(row: str) -> str:
     return re.sub(r"[^\w.]+", "-", row)
 
 
+def _before(row: str) -> str:
+    """The row that a row of self-training started from; of others, itself."""
+    return row.partition(SELFTRAINED)[0]
+
+
 @dataclass(frozen=True)
 class Pretraining:
     """A pre-training of ours, which gives the row of the same name its encoder."""
@@ -167,9 +173,9 @@ def _stages(run: Run, spaces: Mapping[str, Space], config: SpecializeConfig, pre
         contender.row: _learning_rate(contender, labelled, out / "trials", config, precision)
         for contender in contenders
     }
-    models = _models(space, labelled, contenders, going_on, rates, out, config, precision)
+    models = _models(space, labelled, contenders, going_on, shelf, rates, out, config, precision)
     first = [contender.row for contender in untrained]
-    first += [row for row in models if row.removesuffix(SELFTRAINED) in first and row not in first]
+    first += [row for row in models if _before(row) in first and row not in first]
     order = [*first, *shelf, *(row for row in models if row not in first)]
     models |= {row: [folder] for row, folder in shelf.items()}
     evaluations = _evaluations(spaces["evaluate"], {row: models[row] for row in order}, config.predict, precision)
@@ -269,17 +275,23 @@ def _models(
     labelled: Space,
     contenders: Sequence[Contender],
     going_on: Sequence[str],
+    shelf: Mapping[str, Path],
     rates: Mapping[str, Rate],
     out: Path,
     config: SpecializeConfig,
     precision: Precision,
 ) -> dict[str, list[Path]]:
-    """Run folders by row, one for each seed; after a row in `going_on`, the row of its self-training."""
-    found: dict[str, list[Path]] = {
-        row: []
-        for contender in contenders
-        for row in (contender.row, *([contender.row + SELFTRAINED] if contender.row in going_on else []))
-    }
+    """Run folders by row, one for each seed; after a row in `going_on`, the rows of its self-training."""
+    teachers: dict[str, list[Path]] = {"": []}  # by what is appended to the row's name
+    if config.selftrain_teachers:
+        teachers[f" with {', '.join(config.selftrain_teachers)}"] = [
+            shelf[f"{name} off the shelf"] for name in config.selftrain_teachers
+        ]
+    found: dict[str, list[Path]] = {}
+    for contender in contenders:
+        found[contender.row] = []
+        if contender.row in going_on:
+            found |= {contender.row + SELFTRAINED + suffix: [] for suffix in teachers}
     # Seed by seed, so that a first complete comparison stands early.
     for seed in range(config.seeds):
         for contender in contenders:
@@ -291,11 +303,20 @@ def _models(
                 precision=precision,
             )
             found[contender.row].append(folder)
-            if contender.row in going_on:
-                settings = config.selftraining.replace(seed=seed)
-                there = out / "selftrain" / contender.folder / f"seed-{seed}"
-                trained = self_train(folder, space, labelled, there, config=settings, precision=precision)
-                found[contender.row + SELFTRAINED].append(trained)
+            if contender.row not in going_on:
+                continue
+            settings = config.selftraining.replace(seed=seed)
+            for suffix, paths in teachers.items():
+                trained = self_train(
+                    folder,
+                    space,
+                    labelled,
+                    out / "selftrain" / folder_of(contender.row + suffix) / f"seed-{seed}",
+                    teachers=paths,
+                    config=settings,
+                    precision=precision,
+                )
+                found[contender.row + SELFTRAINED + suffix].append(trained)
     return found
 
 
@@ -442,8 +463,8 @@ def _report(
         },
         extra={
             row: {
-                "pretrain_samples": pretrained.get(row.removesuffix(SELFTRAINED), NONE)["samples"],
-                "pretrain_seconds": pretrained.get(row.removesuffix(SELFTRAINED), NONE)["seconds"],
+                "pretrain_samples": pretrained.get(_before(row), NONE)["samples"],
+                "pretrain_seconds": pretrained.get(_before(row), NONE)["seconds"],
                 "transfer_seconds": float(np.mean([item["seconds"] for item in items])),
                 "parameters": items[0]["parameters"],
                 "learning_rate": rates[row].chosen if row in rates else None,
@@ -468,7 +489,7 @@ def _report(
             "samples": sum(item["samples"] for item in items),
         }
         for row, items in done.items()
-        if row.removesuffix(SELFTRAINED) in rates
+        if _before(row) in rates
     ]
     licences = {row: read_json(folders[0] / "provenance.json")["licences"] for row, folders in models.items()}
     device = read_json(out / "provenance.json")["device"]

@@ -14,11 +14,12 @@ from captures import CLASSES, write_labelled, write_nerfstudio
 from tst.errors import UserError
 from tst.evaluation.evaluate import EvaluateConfig, evaluate
 from tst.files import read_json
+from tst.finetuning.model import load_model, save_model
 from tst.finetuning.self_training import SelfTrainConfig, crop_labels, hide, self_train
 from tst.finetuning.transfer import TransferConfig, transfer
 from tst.loop import OptimConfig
-from tst.mapping.labels import FuseConfig, FusedLabels
-from tst.mapping.predictions import CopiesConfig
+from tst.mapping.labels import FuseConfig, FusedLabels, fused_labels
+from tst.mapping.predictions import CopiesConfig, Mean, Model
 from tst.mapping.views import MapConfig
 from tst.runs import load_tensors
 from tst.space import Space
@@ -159,6 +160,37 @@ def test_labels_of_the_space_play_no_part(folder: Path, tmp_path: Path) -> None:
         for where, name in ((folder, "honest"), (poisoned, "other"))
     )
     assert all(torch.equal(honest[name], other[name]) for name in honest)
+
+
+def test_a_further_teacher_has_a_say_and_its_licence_goes_on(folder: Path, tmp_path: Path) -> None:
+    spaces = (Space.open(folder / "walk"), Space.open(folder / "labelled"))
+    start, metadata = load_model(folder / "start")
+    torch.manual_seed(0)
+    for parameter in start.parameters():  # a teacher of its own opinion
+        parameter.data += 0.5 * torch.randn_like(parameter)
+    start.licences = [{"what": "weights of another", "licence": "CC-BY-NC-4.0", "note": ""}]
+    save_model(tmp_path / "other" / "model.safetensors", start, metadata["classes"])
+    out = self_train(
+        folder / "start",
+        *spaces,
+        tmp_path / "out",
+        teachers=[tmp_path / "other"],
+        config=CONFIG.replace(rounds=1),
+        precision="32-true",
+    )
+    copies = CONFIG.copies
+    models = [Model(path, spaces[0], copies) for path in (folder / "start", tmp_path / "other")]
+    expected = fused_labels(spaces[0], Mean(models), tmp_path / "expected", CONFIG.fuse)
+    alone = fused_labels(spaces[0], models[0], tmp_path / "alone", CONFIG.fuse)
+    used = FusedLabels.open(out / "round-1" / "labels")
+    assert (used.labels == expected.labels).mean() > 0.99  # but for what is kept in half precision
+    assert (used.labels != alone.labels).mean() > 0.2
+    for place in (out, out / "round-1" / "model"):
+        assert [item["what"] for item in load_tensors(place / "model.safetensors")[1]["licences"]] == [
+            "weights of another"
+        ]
+    with pytest.raises(UserError, match=r"teachers"):
+        train(folder, tmp_path / "out", config=CONFIG.replace(rounds=1))
 
 
 def test_a_space_that_cannot_be_mapped_is_told(folder: Path, tmp_path: Path) -> None:

@@ -6,6 +6,9 @@ teacher did (colours, crops, hidden parts; Hoyer et al. 2023, masked image consi
 over the steps (Tarvainen & Valpola 2017) is the teacher of the next round. Rounds end when the label-free score of the
 model on the space no longer rises. No label of the space is read, and nothing of any other walk in it.
 
+Further teachers may have a say in the pseudo-labels of every round: what the model never names it cannot learn from
+itself.
+
 ```
 OUT/
   round-1/labels/      what the given model says, fused      (tst.mapping.labels)
@@ -17,6 +20,7 @@ Shape suffixes: B batch, H height, W width.
 """
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,9 +34,10 @@ from tst.errors import UserError
 from tst.files import atomic_path, read_json
 from tst.finetuning.model import TaskModel, load_model, save_model
 from tst.finetuning.transfer import labelled_crops, split_frames, validation_score
+from tst.licences import merged
 from tst.loop import OptimConfig, Precision, fit, make_fabric
 from tst.mapping.labels import FuseConfig, FusedLabels, fused_labels
-from tst.mapping.predictions import CopiesConfig, Model
+from tst.mapping.predictions import CopiesConfig, Kept, Mean, Model
 from tst.modalities import MODALITIES
 from tst.modalities.crop import crop
 from tst.modalities.jitter import JitterConfig
@@ -83,6 +88,7 @@ def self_train(
     labelled: Space,
     out: Path,
     *,
+    teachers: Sequence[Path] = (),
     config: SelfTrainConfig = SelfTrainConfig(),
     precision: Precision = "auto",
 ) -> Path:
@@ -94,31 +100,41 @@ def self_train(
         start: run folder of a transfer.
         space: walks with depth and poses.
         labelled: what it was fine-tuned on.
+        teachers: run folders of further models of the same classes (of a transfer, or off the shelf). The labels of
+            each round come from the mean of what they and the round's own model say.
 
     Raises:
-        UserError: the space cannot be mapped, or the labels are of other classes than the model's.
+        UserError: the space cannot be mapped, or the labels or a teacher are of other classes than the model's.
     """
     out = Path(out)
     fabric = make_fabric(precision=precision)
     model, metadata = load_model(start)
     if labelled.classes != metadata["classes"]:
         raise UserError(f"{labelled.path}: its classes are not those of {start}. Use the Space it was fine-tuned on.")
+    others = [Kept(Model(path, space, config.copies)) for path in teachers]
+
+    def labels_by(folder: Path, number: int) -> FusedLabels:
+        own = Model(folder, space, config.copies)
+        said = Mean([own, *others]) if others else own
+        return fused_labels(space, said, out / f"round-{number}" / "labels", config.fuse)
+
     given = Model(start, space, config.copies)
     inputs = {"start": given.identity, "space": given.identity["frames"]}
-    with Run(out, "selftrain", config.model_dump(mode="json"), inputs, model.licences) as run:
+    if others:
+        inputs["teachers"] = [other.identity for other in others]
+    licences = merged(model.licences, *(other.licences for other in others))
+    with Run(out, "selftrain", config.model_dump(mode="json"), inputs, licences) as run:
         if run.summary:
             return out
         teacher, rounds = Path(start), []
-        labels = fused_labels(space, given, out / "round-1" / "labels", config.fuse)
+        labels = labels_by(teacher, 1)
         scores = [labels.summary["score"]]
         for number in range(1, config.rounds + 1):
             folder = out / f"round-{number}"
-            teacher = _round(fabric, teacher, labels, space, labelled, folder / "model", config, number)
+            teacher = _round(fabric, teacher, labels, space, labelled, folder / "model", config, number, licences)
             rounds.append(teacher)
             # Also tells how good the new model is, before any further round.
-            labels = fused_labels(
-                space, Model(teacher, space, config.copies), out / f"round-{number + 1}" / "labels", config.fuse
-            )
+            labels = labels_by(teacher, number + 1)
             scores.append(labels.summary["score"])
             if scores[-1][config.score] <= scores[-2][config.score]:
                 break
@@ -153,9 +169,11 @@ def _round(
     out: Path,
     config: SelfTrainConfig,
     number: int,
+    licences: list[dict[str, str]],
 ) -> Path:
     """Train on true and fused labels; the mean of the weights is kept."""
     model, metadata = load_model(teacher)
+    model.licences = licences  # whoever made the labels has a part in what is learnt from them
     names, label = list(model.inputs), model.task.label
     views = config.views.replace(resolution=model.resolution)
     true = FrameSource(labelled, [*names, label], views.short_side, fabric.device)
