@@ -16,6 +16,7 @@ lie pixel by pixel on its RGB.
 """
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from tst.mapping.averages import Averages
 from tst.mapping.look_up import look_up
 from tst.mapping.predictions import Probabilities, check_classes
 from tst.mapping.score import score
-from tst.mapping.space_map import SpaceMap, build, fuse
+from tst.mapping.space_map import SpaceMap, build, fuse, predicted
 from tst.mapping.views import MapConfig, View, Views
 from tst.runs import Run
 from tst.space.cache import reserved_array
@@ -159,12 +160,12 @@ def _write(
             _array(stack.enter_context(atomic_path(out / f"{name}.npy")), shape, fill)
             for name, fill in (("labels", IGNORE_INDEX), ("confidence", 0), ("agreement", 0))
         )
-        for _, view in views.each("labelling frames"):
+        for view, own_Chw in _views(views, probabilities, config):
             height, width = view.known_HW.shape
             at = view.frame, slice(height), slice(width)
             known = view.known_HW.ravel()
             found = look_up(space_map.cells, sums, view.points_HW3.reshape(-1, 3), known)
-            values_PC = _own(probabilities, view) if config.single else found.values_PC
+            values_PC = found.values_PC if own_Chw is None else _enlarged(own_Chw, (height, width))
             fused = values_PC.argmax(1)
             sure = np.rint(255 * values_PC.max(1)).clip(0, 255).astype(np.uint8)
             seen = found.views_P >= config.least_views
@@ -202,10 +203,19 @@ def _write(
     }
 
 
-def _own(probabilities: Probabilities, view: View) -> np.ndarray:
-    """What the frame by itself says of each of its pixels, (H * W, C) float32."""
-    values_Chw = torch.from_numpy(probabilities([view.frame])[0])
-    full = F.interpolate(values_Chw[None], view.known_HW.shape, mode="bilinear", align_corners=False)[0]
+def _views(views: Views, probabilities: Probabilities, config: FuseConfig) -> Iterator[tuple[View, np.ndarray | None]]:
+    """Each view, for the control with what it says by itself, (C, h, w) float32."""
+    if config.single:
+        for _, view, values_Chw in predicted(views, probabilities, "labelling frames"):
+            yield view, values_Chw
+    else:
+        for _, view in views.each("labelling frames"):
+            yield view, None
+
+
+def _enlarged(values_Chw: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Values of each pixel, (H * W, C) float32."""
+    full = F.interpolate(torch.from_numpy(values_Chw)[None], size, mode="bilinear", align_corners=False)[0]
     return full.flatten(1).T.numpy()
 
 

@@ -4,8 +4,9 @@ Two passes over the frames: the first finds the cells, the second averages. So a
 nothing but the table grows, and several quantities share the cells. Finding cells again costs 0.1 microseconds a pixel.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -99,25 +100,23 @@ def fuse(
         space_map: the map.
         probabilities: of any frame of the Space.
         sums: goes on with these, from view `start` (0 .. F - 1) on.
-        start: a multiple of BATCH.
         save: is called now and then with the sums and the next view, to go on from there.
     """
     sums = sums or Averages.empty(len(space_map.cells), len(probabilities.classes), votes=True)
     views = space_map.views
-    waiting: list[View] = []
-
-    def enter() -> None:
-        found = probabilities([view.frame for view in waiting])
-        for view, values_Chw in zip(waiting, found, strict=True):
-            sums.add(space_map.rows(view), view.weights_HW, np.moveaxis(values_Chw, 0, -1))
-        waiting.clear()
-
-    for number, view in views.each(f"fusing views of {views.space.name}", start):
-        waiting.append(view)
-        if len(waiting) == BATCH:
-            enter()
-            if save and (number + 1) % SAVE_EVERY == 0:
-                save(sums, number + 1)
-    if waiting:
-        enter()
+    for number, view, values_Chw in predicted(views, probabilities, f"fusing views of {views.space.name}", start):
+        sums.add(space_map.rows(view), view.weights_HW, np.moveaxis(values_Chw, 0, -1))
+        if save and (number + 1) % SAVE_EVERY == 0:
+            save(sums, number + 1)
     return sums
+
+
+def predicted(
+    views: Views, probabilities: Probabilities, description: str, start: int = 0
+) -> Iterator[tuple[int, View, np.ndarray]]:
+    """`Views.each` with the (C, h, w) float32 probabilities of each; BATCH frames are predicted at once."""
+    each = views.each(description, start)
+    while batch := list(islice(each, BATCH)):
+        found = probabilities([view.frame for _, view in batch])
+        for (number, view), values_Chw in zip(batch, found, strict=True):
+            yield number, view, values_Chw
