@@ -23,7 +23,8 @@ from tst.mapping.views import Views
 from tst.presets import SpecializeConfig
 from tst.space.cache import fingerprint
 from tst.space.space import Space
-from tst.specialization import evaluated, folder_of
+from tst.specialization.rows import folder_of
+from tst.specialization.specialize import evaluated
 
 
 class Study:

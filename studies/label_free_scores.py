@@ -27,7 +27,7 @@ from tst.presets import SpecializeConfig
 from tst.progress import track
 from tst.space.cache import fingerprint
 from tst.space.space import Space
-from tst.specialization import evaluated
+from tst.specialization.specialize import evaluated
 
 SCORES = ("kappa", "information", "self_miou", "consistency")
 

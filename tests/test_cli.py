@@ -14,7 +14,7 @@ from tst.errors import UserError
 from tst.presets import SpecializeConfig, preset
 from tst.space import Space
 
-MODULE = importlib.import_module("tst.specialization")  # `tst.specialize` itself may be the function
+MODULE = importlib.import_module("tst.specialization.specialize")
 OPTIONS = {
     "read": ["--walk", "--classes", "--frames", "--keep", "--short-side", "--confidence"],
     "info": ["--check"],

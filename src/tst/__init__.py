@@ -46,7 +46,7 @@ _MODULES = {
     "pretrain": "tst.pretraining.pretrain",
     "read": "tst.readers",
     "show": "tst.space.contact_sheet",
-    "specialize": "tst.specialization",
+    "specialize": "tst.specialization.specialize",
     "tokenize": "tst.tokenizers.train",
     "transfer": "tst.finetuning.transfer",
 }
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from tst.readers import read
     from tst.space.contact_sheet import show
     from tst.space.space import Space
-    from tst.specialization import specialize
+    from tst.specialization.specialize import specialize
     from tst.tokenizers.train import tokenize
 
 

@@ -648,7 +648,7 @@ def _furniture_install(arguments: list[str]) -> Callable[..., None]:
 
 def _specialize(arguments: list[str]) -> Callable[..., None]:
     from tst.presets import SpecializeConfig
-    from tst.specialization import specialize
+    from tst.specialization.specialize import specialize
 
     defaults = _preset_of(arguments)
 

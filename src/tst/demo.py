@@ -9,7 +9,7 @@ from tst.evaluation.comparison import Comparison
 from tst.houses.house import HouseConfig
 from tst.houses.make import MakeConfig, make
 from tst.presets import SpecializeConfig, preset
-from tst.specialization import specialize
+from tst.specialization.specialize import specialize
 
 TRANSFER_SEED = 1_000_000
 """First of the transfer houses; no home has such a seed."""

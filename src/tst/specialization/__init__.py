@@ -1,0 +1,1 @@
+"""From a walk to a specialised model: the rows of the comparison, the stages, the report."""
