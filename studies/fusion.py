@@ -23,7 +23,7 @@ from tst.mapping.views import Views
 from tst.presets import SpecializeConfig
 from tst.space.cache import fingerprint
 from tst.space.space import Space
-from tst.specialization.rows import folder_of
+from tst.specialization.rows import folder_of, with_teachers
 from tst.specialization.specialize import evaluated
 
 
@@ -57,14 +57,16 @@ class Study:
         folder = evaluated(model, self.labelled, self.frames, self.settings.predict)
         return FrameConfusions.load(folder / "confusions.npz")
 
-    def trained(self, row: str, config: SelfTrainConfig, into: str) -> list[Path]:
-        """Run folders of self-training of a row, by seed."""
+    def trained(self, row: str, config: SelfTrainConfig, into: str, teachers: Sequence[str] = ()) -> list[Path]:
+        """Run folders of self-training of a row, by seed; those that `tst specialize` makes are taken."""
+        folder = folder_of(row + with_teachers(teachers))
         return [
             self_train(
                 model,
                 self.space,
                 self.transfer,
-                self.run / into / folder_of(row) / model.name,
+                self.run / into / folder / model.name,
+                teachers=[self.run / "off-the-shelf" / name for name in teachers],
                 config=config.replace(seed=int(model.name.removeprefix("seed-"))),
             )
             for model in self.models(row)
@@ -98,6 +100,7 @@ def fusion(
     *,
     selftrain: Collection[str] = (),
     seeds: int = 3,
+    teachers: Sequence[str] = (),
     single_rounds: int = 1,
     oracle: bool = True,
 ) -> Comparison:
@@ -108,6 +111,7 @@ def fusion(
         rows: as in its report; the first is what all others are compared to, and gets every control.
         selftrain: further rows that are trained on fused views.
         seeds: at most so many of each row.
+        teachers: names of off-the-shelf models in the run: the first row is also trained with them as further teachers.
         single_rounds: of the control on single views; 0 for none.
         oracle: also read the map with depth and pose.
     """
@@ -129,6 +133,12 @@ def fusion(
     for number, models in enumerate(rounds_of(fused), 1):
         add(f"{first} + fused views, round {number}", models)
     add(f"{first} + fused views, as chosen without labels", fused)
+    if teachers:
+        taught = study.trained(first, settings, "selftrain", teachers)
+        for number, models in enumerate(rounds_of(taught), 1):
+            add(f"{first} + fused views{with_teachers(teachers)}, round {number}", models)
+        for name in teachers:
+            add(f"{name} off the shelf", [run / "off-the-shelf" / name])
     for row in rows[1:]:
         add(row, study.models(row))
         if row in selftrain:
@@ -161,6 +171,9 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--rows", nargs="+", default=["dinov2-s fine-tuned"], help="as in its report")
     parser.add_argument("--selftrain", nargs="*", default=[], help="further rows that are trained on fused views")
+    parser.add_argument(
+        "--teachers", nargs="*", default=[], help="off-the-shelf models of the run (docs/selftraining.md)"
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--single-rounds", type=int, default=1, help="of the control; 0 for none")
     parser.add_argument("--no-map", action="store_true", help="without the oracle")
@@ -169,6 +182,7 @@ def main() -> None:
         options.run,
         options.rows,
         selftrain=options.selftrain,
+        teachers=options.teachers,
         seeds=options.seeds,
         single_rounds=options.single_rounds,
         oracle=not options.no_map,

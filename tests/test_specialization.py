@@ -372,6 +372,10 @@ def test_a_row_that_trained_itself_further_stands_beside_the_one_it_came_from(
     assert "scratch + self-training with segformer must NOT be used commercially" in page
     assert "scratch + self-training must NOT" not in page
 
+    printed = study("fusion.py", str(out), "--rows", "scratch", "--teachers", "segformer")
+    assert "| scratch + fused views with segformer, round 1 | 1 |" in printed
+    assert "| segformer off the shelf | 1 |" in printed
+
     printed = study("label_free_scores.py", str(out), "--out", str(out / "scores"))
     kept = json.loads((out / "scores" / "correlations.json").read_text())
     assert {"scratch/seed-0", "selftrain/scratch/seed-0/round-1"} < {item["name"] for item in kept["models"]}

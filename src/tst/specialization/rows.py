@@ -48,6 +48,11 @@ def before(row: str) -> str:
     return row.partition(SELFTRAINED)[0]
 
 
+def with_teachers(names: Sequence[str]) -> str:
+    """What is added to the name of a row in whose self-training further teachers have a say."""
+    return f" with {', '.join(names)}" if names else ""
+
+
 @dataclass(frozen=True)
 class Pretraining:
     """A pre-training of ours, which gives the row of the same name its encoder."""

@@ -34,6 +34,7 @@ from tst.specialization.rows import (
     selftrained,
     trained,
     untrained,
+    with_teachers,
 )
 from tst.tokenizers.train import tokenize
 
@@ -204,7 +205,7 @@ def _models(
     """Run folders by row, one for each seed; after a row in `going_on`, the rows of its self-training."""
     teachers: dict[str, list[Path]] = {"": []}  # by what is appended to the row's name
     if config.selftrain_teachers:
-        teachers[f" with {', '.join(config.selftrain_teachers)}"] = [
+        teachers[with_teachers(config.selftrain_teachers)] = [
             shelf[f"{name} off the shelf"] for name in config.selftrain_teachers
         ]
     found: dict[str, list[Path]] = {}
