@@ -36,7 +36,7 @@ def main() -> None:
             shared.parent.mkdir(parents=True, exist_ok=True)
             shared.symlink_to((options.out / "house-0" / "spaces" / "transfer").resolve())
         demo(folder, DemoConfig(seed=seed, specialize=SETTINGS))
-        found = fusion(folder / "run", ["TST-MM", "scratch"], selftrain=["scratch"])
+        found = fusion(folder / "run", ["TST-MM", "scratch"], selftrain=["scratch"], single_rounds=3)
         print(f"\nhouse {seed}\n\n{table(found)}", flush=True)
         for row in found.rows[1:]:
             differences.setdefault(row.name, []).append(found.difference(row.name, "TST-MM").difference)
