@@ -127,8 +127,10 @@ def fusion(
         found["its map, read with depth and pose"] = [study.map(model) for model in study.models(first)]
     if single_rounds:
         single = settings.replace(rounds=single_rounds, fuse={"single": True})
-        for number, models in enumerate(rounds_of(study.trained(first, single, "single-view")), 1):
+        alone = study.trained(first, single, "single-view")
+        for number, models in enumerate(rounds_of(alone), 1):
             add(f"{first} + single views, round {number}", models)
+        add(f"{first} + single views, as chosen without labels", alone)
     fused = study.trained(first, settings, "selftrain")
     for number, models in enumerate(rounds_of(fused), 1):
         add(f"{first} + fused views, round {number}", models)

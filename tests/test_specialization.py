@@ -353,6 +353,7 @@ def test_a_row_that_trained_itself_further_stands_beside_the_one_it_came_from(
         "scratch",
         "its map, read with depth and pose",
         "scratch + single views, round 1",
+        "scratch + single views, as chosen without labels",
         "scratch + fused views, round 1",
         "scratch + fused views, as chosen without labels",
         "TST-MM",
