@@ -14,6 +14,7 @@ from torch import Tensor
 
 import tiny_models as tiny
 from tst.backbones import FAMILIES, Backbone, load, rebuild
+from tst.backbones.hub import need
 from tst.errors import UserError
 from tst.licences import is_non_commercial, licence_of
 from tst.model import FourM, model_state
@@ -407,6 +408,11 @@ def test_a_library_that_is_not_installed_is_named(folders: dict[str, Path], monk
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(UserError, match=r"transformers: is needed .*pip install transformers"):
         load(folders["dinov2"])
+
+
+def test_a_library_is_named_as_its_package_is() -> None:
+    with pytest.raises(UserError, match=r"no-such-library: is needed .*pip install no-such-library\."):
+        need("no_such_library.part")
 
 
 # Licences

@@ -28,7 +28,8 @@ def need(library: str) -> Any:
     try:
         return importlib.import_module(library)
     except ImportError:
-        raise UserError(f"{library}: is needed for this model and not installed. Run: pip install {library}.") from None
+        package = library.partition(".")[0].replace("_", "-")
+        raise UserError(f"{package}: is needed for this model and not installed. Run: pip install {package}.") from None
 
 
 def locate(name: str, *, download: bool) -> Path:
